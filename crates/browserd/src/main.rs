@@ -1,0 +1,2 @@
+//! browserd
+fn main() {}

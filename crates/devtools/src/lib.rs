@@ -1,0 +1,6 @@
+//! Chromium's DevTools from outside: where the endpoint is now, the relay to it, and the
+//! rewriting of its discovery documents.
+
+mod close;
+
+pub use close::Close;
