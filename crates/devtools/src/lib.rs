@@ -2,5 +2,7 @@
 //! rewriting of its discovery documents.
 
 mod close;
+pub mod frame;
+pub mod relay;
 
 pub use close::Close;
