@@ -1,1 +1,128 @@
-//! display
+//! The X display: whether its server answers, and how large its screen is.
+//!
+//! Each call opens a connection of its own and closes it again: the calls are rare, and a
+//! connection kept open would have to be watched for the server's death.
+
+mod connection;
+mod error;
+mod resize;
+mod stream;
+
+use std::{fmt, ops::RangeInclusive, time::Duration};
+
+pub use connection::Connection;
+pub use error::Error;
+
+/// The widths that a screen can be set to, in pixels.
+pub const WIDTHS: RangeInclusive<u16> = 320..=3840;
+/// The heights that a screen can be set to, in pixels.
+pub const HEIGHTS: RangeInclusive<u16> = 240..=2160;
+/// The refresh rates that a screen can be set to, in Hz.
+pub const REFRESH_RATES: RangeInclusive<u16> = 1..=240;
+/// The refresh rate of a screen for which none was asked, in Hz.
+pub const DEFAULT_REFRESH: u16 = 60;
+
+/// How long the X server may take to answer everything that one call asks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The size of a screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Pixels across.
+    pub width: u16,
+    /// Pixels down.
+    pub height: u16,
+    /// Frames per second; 0 where the server's mode tells none.
+    pub refresh: u16,
+}
+
+impl Size {
+    /// Checks that a screen can be given this size.
+    pub fn check(self) -> Result<Self, Error> {
+        let within = |what, value, range: RangeInclusive<u16>| match range.contains(&value) {
+            true => Ok(()),
+            false => Err(Error::OutOfRange {
+                what,
+                value,
+                least: *range.start(),
+                most: *range.end(),
+            }),
+        };
+        within("width", self.width, WIDTHS)?;
+        within("height", self.height, HEIGHTS)?;
+        within("refresh rate", self.refresh, REFRESH_RATES)?;
+        Ok(self)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}@{}", self.width, self.height, self.refresh)
+    }
+}
+
+/// A local X display, by its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Display {
+    number: u16,
+    name: String,
+}
+
+impl Display {
+    /// The display with that number; nothing is opened yet.
+    #[must_use]
+    pub fn new(number: u16) -> Self {
+        Self {
+            number,
+            name: format!(":{number}"),
+        }
+    }
+
+    /// The name that `DISPLAY` takes, such as `:1`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Opens a connection, on which everything together may take as long as `patience`.
+    ///
+    /// This blocks for as long; asynchronous code uses the methods below.
+    pub fn connect(&self, patience: Duration) -> Result<Connection, Error> {
+        Connection::open(self.number, patience)
+    }
+
+    /// Whether the X server accepts a connection and answers on it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves a thread that ends by itself, at the latest after 5 s.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.blocking(|connection| connection.round_trip()).await
+    }
+
+    /// The present size of the screen.
+    ///
+    /// # Cancel safety
+    /// As [`Self::probe`].
+    pub async fn size(&self) -> Result<Size, Error> {
+        self.blocking(|connection| connection.size()).await
+    }
+
+    /// Sets the size of the screen, without a restart of the X server or of its clients.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not undo the change, nor stop one that has begun.
+    pub async fn set_size(&self, size: Size) -> Result<(), Error> {
+        size.check()?;
+        self.blocking(move |connection| connection.set_size(size))
+            .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let display = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&display.connect(PATIENCE)?)).await;
+        done.unwrap_or(Err(Error::Interrupted))
+    }
+}

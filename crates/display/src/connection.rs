@@ -1,0 +1,173 @@
+//! One connection to the X server, for blocking callers.
+
+use std::{
+    fmt, io,
+    time::{Duration, Instant},
+};
+
+use x11rb::{
+    connection::{Connection as _, RequestConnection as _},
+    errors::ConnectError,
+    protocol::{
+        randr::{self, ConnectionExt as _},
+        xproto::{AtomEnum, ConnectionExt as _, PropMode, Window},
+    },
+    rust_connection::RustConnection,
+    wrapper::ConnectionExt as _,
+};
+
+use crate::{DEFAULT_REFRESH, Error, Size, error::Attempt as _, resize, stream::Bounded};
+
+/// The property of the root window that says that the screen was given a size in this life of
+/// the server, and which (width, height, refresh rate; CARDINAL, format 32).
+const SIZE_PROPERTY: &[u8] = b"_BROWSERD_SCREEN_SIZE";
+
+/// A connection to the X server; everything on it together is bound by one deadline.
+pub struct Connection {
+    pub(crate) x: RustConnection<Bounded>,
+    pub(crate) root: Window,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(crate) fn open(number: u16, patience: Duration) -> Result<Self, Error> {
+        let stream = Bounded::connect(number, Instant::now() + patience).map_err(|source| {
+            match source.kind() {
+                io::ErrorKind::TimedOut => Error::Silent { number },
+                _ => Error::Unreachable { number, source },
+            }
+        })?;
+        let x = RustConnection::connect_to_stream(stream, 0).map_err(|error| match error {
+            ConnectError::IoError(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Error::Silent { number }
+            }
+            error => Error::Refused {
+                number,
+                source: Box::new(error),
+            },
+        })?;
+        let root = x
+            .setup()
+            .roots
+            .first()
+            .map(|screen| screen.root)
+            .ok_or(Error::NoOutput)?;
+        Ok(Self { x, root })
+    }
+
+    /// Asks something trivial and waits for the answer.
+    pub fn round_trip(&self) -> Result<(), Error> {
+        self.x.sync().attempt("get an answer from the X server")
+    }
+
+    /// The present size of the screen.
+    pub fn size(&self) -> Result<Size, Error> {
+        let root = self.root_size()?;
+        let refresh = match self.check_randr() {
+            Ok(()) => resize::refresh(self)?,
+            Err(Error::NoRandr) => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(Size { refresh, ..root })
+    }
+
+    /// Sets the size of the screen.
+    pub fn set_size(&self, size: Size) -> Result<(), Error> {
+        let size = size.check()?;
+        self.check_randr()?;
+        // Nobody may see, or change, a half-made arrangement. The server lets go by itself
+        // when this connection ends.
+        self.x.grab_server().attempt("grab the X server")?;
+        let done = resize::resize(self, size).and_then(|()| self.remember(size));
+        self.x.ungrab_server().attempt("let go of the X server")?;
+        done?;
+        self.round_trip()
+    }
+
+    /// Sets the size of the screen to that of the configuration, unless it was given one in
+    /// this life of the X server: a restart of Chromium does not undo a later change. Says
+    /// whether it did.
+    pub fn set_initial_size(&self, width: u16, height: u16) -> Result<bool, Error> {
+        if self.remembered()? {
+            return Ok(false);
+        }
+        self.set_size(Size {
+            width,
+            height,
+            refresh: DEFAULT_REFRESH,
+        })?;
+        Ok(true)
+    }
+
+    /// The size of the root window, without a refresh rate.
+    pub(crate) fn root_size(&self) -> Result<Size, Error> {
+        let what = "read the size of the root window";
+        let cookie = self.x.get_geometry(self.root).attempt(what)?;
+        let root = cookie.reply().attempt(what)?;
+        Ok(Size {
+            width: root.width,
+            height: root.height,
+            refresh: 0,
+        })
+    }
+
+    fn check_randr(&self) -> Result<(), Error> {
+        let what = "ask for the RandR extension";
+        if self
+            .x
+            .extension_information(randr::X11_EXTENSION_NAME)
+            .attempt(what)?
+            .is_none()
+        {
+            return Err(Error::NoRandr);
+        }
+        let version = self
+            .x
+            .randr_query_version(1, 3)
+            .attempt(what)?
+            .reply()
+            .attempt(what)?;
+        match (version.major_version, version.minor_version) >= (1, 3) {
+            true => Ok(()),
+            false => Err(Error::NoRandr),
+        }
+    }
+
+    fn remember(&self, size: Size) -> Result<(), Error> {
+        let property = self.size_property()?;
+        let value = [size.width.into(), size.height.into(), size.refresh.into()];
+        self.x
+            .change_property32(
+                PropMode::REPLACE,
+                self.root,
+                property,
+                AtomEnum::CARDINAL,
+                &value,
+            )
+            .attempt("note the size at the root window")?;
+        Ok(())
+    }
+
+    fn remembered(&self) -> Result<bool, Error> {
+        let what = "read the size noted at the root window";
+        let property = self.size_property()?;
+        let cookie = self
+            .x
+            .get_property(false, self.root, property, AtomEnum::CARDINAL, 0, 3)
+            .attempt(what)?;
+        Ok(cookie.reply().attempt(what)?.format == 32)
+    }
+
+    fn size_property(&self) -> Result<u32, Error> {
+        let what = "name the property of the root window";
+        let cookie = self.x.intern_atom(false, SIZE_PROPERTY).attempt(what)?;
+        Ok(cookie.reply().attempt(what)?.atom)
+    }
+}

@@ -1,0 +1,93 @@
+//! The socket to the X server, with a deadline for everything that happens on it.
+//!
+//! x11rb waits for ever by itself: a stopped server would hold a thread for each question.
+
+use std::{
+    io::{self, IoSlice},
+    os::unix::net::UnixStream,
+    time::Instant,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
+};
+use x11rb::{
+    rust_connection::{DefaultStream, PollMode, Stream},
+    utils::RawFdContainer,
+};
+
+/// A stream that fails with `TimedOut` once its deadline has passed.
+#[derive(Debug)]
+pub(crate) struct Bounded {
+    inner: DefaultStream,
+    deadline: Instant,
+}
+
+impl Bounded {
+    /// Connects to the display's socket: the one in the file system, else the abstract one
+    /// (all there is when the X server could not make `/tmp/.X11-unix`).
+    ///
+    /// Never blocks: a server whose queue of connections is full counts as timed out.
+    pub(crate) fn connect(number: u16, deadline: Instant) -> io::Result<Self> {
+        let path = format!("/tmp/.X11-unix/X{number}");
+        let stream =
+            Self::connect_to(&SocketAddrUnix::new(path.as_str())?).or_else(|error| match error
+                .kind()
+            {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    let name = SocketAddrUnix::new_abstract_name(path.as_bytes())?;
+                    Self::connect_to(&name).map_err(|_| error)
+                }
+                _ => Err(error),
+            })?;
+        let (inner, _peer) = DefaultStream::from_unix_stream(stream)?;
+        Ok(Self { inner, deadline })
+    }
+
+    fn connect_to(address: &SocketAddrUnix) -> io::Result<UnixStream> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        match connect(&socket, address) {
+            Ok(()) => Ok(socket.into()),
+            Err(rustix::io::Errno::AGAIN) => Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Stream for Bounded {
+    fn poll(&self, mode: PollMode) -> io::Result<()> {
+        let mut events = PollFlags::empty();
+        events.set(PollFlags::IN, mode.readable());
+        events.set(PollFlags::OUT, mode.writable());
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&self.inner, events)], Some(&left)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn read(&self, buf: &mut [u8], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
+        self.inner.read(buf, fds)
+    }
+
+    fn write(&self, buf: &[u8], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
+        self.inner.write(buf, fds)
+    }
+
+    fn write_vectored(
+        &self,
+        bufs: &[IoSlice<'_>],
+        fds: &mut Vec<RawFdContainer>,
+    ) -> io::Result<usize> {
+        self.inner.write_vectored(bufs, fds)
+    }
+}
