@@ -134,10 +134,10 @@ impl Connection {
             .attempt(what)?
             .reply()
             .attempt(what)?;
-        match (version.major_version, version.minor_version) >= (1, 3) {
-            true => Ok(()),
-            false => Err(Error::NoRandr),
+        if (version.major_version, version.minor_version) < (1, 3) {
+            return Err(Error::NoRandr);
         }
+        Ok(())
     }
 
     fn remember(&self, size: Size) -> Result<(), Error> {

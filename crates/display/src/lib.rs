@@ -39,14 +39,16 @@ pub struct Size {
 impl Size {
     /// Checks that a screen can be given this size.
     pub fn check(self) -> Result<Self, Error> {
-        let within = |what, value, range: RangeInclusive<u16>| match range.contains(&value) {
-            true => Ok(()),
-            false => Err(Error::OutOfRange {
+        let within = |what, value, range: RangeInclusive<u16>| {
+            if range.contains(&value) {
+                return Ok(());
+            }
+            Err(Error::OutOfRange {
                 what,
                 value,
                 least: *range.start(),
                 most: *range.end(),
-            }),
+            })
         };
         within("width", self.width, WIDTHS)?;
         within("height", self.height, HEIGHTS)?;
@@ -96,7 +98,7 @@ impl Display {
     /// # Cancel safety
     /// Dropping the future leaves a thread that ends by itself, at the latest after 5 s.
     pub async fn probe(&self) -> Result<(), Error> {
-        self.blocking(|connection| connection.round_trip()).await
+        self.blocking(Connection::round_trip).await
     }
 
     /// The present size of the screen.
@@ -104,7 +106,7 @@ impl Display {
     /// # Cancel safety
     /// As [`Self::probe`].
     pub async fn size(&self) -> Result<Size, Error> {
-        self.blocking(|connection| connection.size()).await
+        self.blocking(Connection::size).await
     }
 
     /// Sets the size of the screen, without a restart of the X server or of its clients.
