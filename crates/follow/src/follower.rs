@@ -1,0 +1,106 @@
+//! The asynchronous side of a follower: waits for inotify and runs the steps of [`Tail`] where
+//! they may block.
+
+use std::mem;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::tail::{Step, Tail};
+use crate::{Config, Error, Event};
+
+/// A reader of a growing file. See the [crate] for what it does at a rotation.
+///
+/// Each follower holds one inotify instance (the kernel allows 128 per user by default), one
+/// thread that waits on it, and buffers bounded by [`Config::max_line_bytes`] and 64 KiB.
+#[derive(Debug)]
+pub struct Follower {
+    phase: Phase,
+    wake: Arc<Notify>,
+}
+
+/// Where the reading stands. The [`Tail`] travels to a blocking thread for each step.
+#[derive(Debug)]
+enum Phase {
+    /// There may be more to read.
+    Ready(Box<Tail>),
+    /// All is read; the next event tells.
+    Idle(Box<Tail>),
+    /// A step runs.
+    Stepping(JoinHandle<(Box<Tail>, Result<Step, Error>)>),
+    /// What is left in the buffers is the last.
+    Ending(Box<Tail>),
+    /// Nothing more comes.
+    Ended,
+}
+
+impl Follower {
+    /// Make a follower. The file is touched first by [`Follower::next`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Watch`] if the kernel gives no inotify instance.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let wake = Arc::new(Notify::new());
+        let tail = Tail::new(config, &wake)?;
+        Ok(Self {
+            phase: Phase::Ready(Box::new(tail)),
+            wake,
+        })
+    }
+
+    /// The next event; `None` when the end is reached and more is not waited for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped before it is done.
+    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            match &mut self.phase {
+                Phase::Ready(tail) | Phase::Idle(tail) | Phase::Ending(tail) => {
+                    if let Some(event) = tail.pop() {
+                        return Ok(Some(event));
+                    }
+                }
+                Phase::Stepping(step) => {
+                    let joined = step.await;
+                    self.phase = match joined {
+                        Ok((tail, Ok(Step::Progress))) => Phase::Ready(tail),
+                        Ok((tail, Ok(Step::Idle))) => Phase::Idle(tail),
+                        Ok((tail, Ok(Step::Ended))) => Phase::Ending(tail),
+                        Ok((_, Err(error))) => {
+                            self.phase = Phase::Ended;
+                            return Err(error);
+                        }
+                        Err(error) => {
+                            self.phase = Phase::Ended;
+                            if let Ok(panic) = error.try_into_panic() {
+                                std::panic::resume_unwind(panic);
+                            }
+                            return Err(Error::Stopped);
+                        }
+                    };
+                    continue;
+                }
+                Phase::Ended => return Ok(None),
+            }
+            if matches!(self.phase, Phase::Idle(_)) {
+                // An event from before the last step leaves a permit: at worst one step in vain.
+                self.wake.notified().await;
+            }
+            self.phase = match mem::replace(&mut self.phase, Phase::Ended) {
+                Phase::Ready(mut tail) | Phase::Idle(mut tail) => {
+                    Phase::Stepping(spawn_blocking(move || {
+                        let step = tail.step();
+                        (tail, step)
+                    }))
+                }
+                other => {
+                    debug_assert!(!matches!(other, Phase::Stepping(_)));
+                    Phase::Ended
+                }
+            };
+        }
+    }
+}

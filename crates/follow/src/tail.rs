@@ -1,0 +1,339 @@
+//! What a follower knows of its file, and one step of reading it. No step waits.
+
+mod file;
+mod siblings;
+mod start;
+
+use std::collections::VecDeque;
+use std::fs::Metadata;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use self::file::{OpenFile, Read};
+use crate::lines::Lines;
+use crate::watch::Watch;
+use crate::{Config, Error, Event, Start, State};
+
+/// How much is read at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// How many rotated files are held open at most. More are found by their names later.
+const MAX_HELD: usize = 32;
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something changed; step again once [`Tail::pop`] has nothing left.
+    Progress,
+    /// Nothing to read until something changes.
+    Idle,
+    /// What `pop` still has is the last.
+    Ended,
+}
+
+/// The reader's state.
+///
+/// ```text
+///   path ──► waiting (last of the list) ──► … ──► current ──► lines ──► pop
+/// ```
+#[derive(Debug)]
+pub(crate) struct Tail {
+    config: Config,
+    /// `None` without `follow`.
+    watch: Option<Watch>,
+    /// The file that is read.
+    current: Option<OpenFile>,
+    /// Files that came to the path after `current`, oldest first.
+    waiting: VecDeque<OpenFile>,
+    /// `current` was at its end when the next file already had content.
+    finished: bool,
+    /// Files beside the path that were rotated away before there was one at the path.
+    before: Vec<FileId>,
+    /// The start was applied.
+    begun: bool,
+    state: Option<State>,
+    /// What is yielded before the next of `lines`.
+    events: VecDeque<Event>,
+    lines: Lines,
+    chunk: Vec<u8>,
+}
+
+impl Tail {
+    pub(crate) fn new(config: Config, wake: &Arc<Notify>) -> Result<Self, Error> {
+        let watch = config
+            .follow
+            .then(|| Watch::new(&config.path, wake))
+            .transpose()?;
+        Ok(Self {
+            watch,
+            current: None,
+            waiting: VecDeque::new(),
+            finished: false,
+            before: Vec::new(),
+            begun: false,
+            state: None,
+            events: VecDeque::new(),
+            lines: Lines::new(config.max_line_bytes),
+            chunk: Vec::new(),
+            config,
+        })
+    }
+
+    /// The next event that needs no reading.
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.events
+            .pop_front()
+            .or_else(|| self.lines.pop().map(Event::Line))
+    }
+
+    /// Read on. Only once [`Tail::pop`] has nothing left.
+    pub(crate) fn step(&mut self) -> Result<Step, Error> {
+        // The watches come first, so that whatever is missed below wakes.
+        if let Some(watch) = &mut self.watch {
+            watch.aim(&self.config.path)?;
+        }
+        let look = if self.begun {
+            self.look()
+        } else {
+            self.begin()
+        };
+        let state = match look {
+            Ok(()) => State::Reading,
+            Err(Failure::Stop(error)) => return Err(error),
+            Err(Failure::Io(source)) if !self.config.follow => {
+                return Err(Error::Open {
+                    path: self.config.path.clone(),
+                    source,
+                });
+            }
+            Err(Failure::Io(error)) if is_missing(&error) => State::Missing,
+            Err(Failure::Io(error)) => State::Unreadable(error.to_string()),
+        };
+        let read = self.read();
+        let step = match read {
+            Ok(step) => step,
+            Err(source) if !self.config.follow => {
+                return Err(Error::Read {
+                    path: self.config.path.clone(),
+                    source,
+                });
+            }
+            Err(error) => {
+                self.enter(State::Unreadable(error.to_string()));
+                return Ok(Step::Idle);
+            }
+        };
+        // A file that is missing for the moment of its rotation is not worth telling.
+        if step == Step::Idle || state == State::Reading {
+            self.enter(state);
+        }
+        if step == Step::Ended {
+            self.flush();
+        }
+        Ok(step)
+    }
+
+    /// Open the first file, at the place asked for.
+    fn begin(&mut self) -> Result<(), Failure> {
+        let path = self.config.path.clone();
+        match self.config.start.clone() {
+            Start::Resume { inode, offset } => {
+                let mut found = siblings::by_inode(&path, inode)?;
+                self.begun = true;
+                let whole = found.as_mut().map_or(Ok(false), |file| file.seek(offset))?;
+                if !whole {
+                    self.gap(None);
+                }
+                if let Some(file) = found {
+                    self.hold(file)?;
+                }
+            }
+            Start::LastMatch(needle) => {
+                let max = self.config.max_line_bytes;
+                let (mut file, offset) =
+                    self.expect_new(|| siblings::last_match(&path, &needle, max))?;
+                file.seek(offset)?;
+                self.hold(file)?;
+            }
+            _ => {}
+        }
+        if !self.begun {
+            let mut file = self.expect_new(|| OpenFile::open(&path))?;
+            let offset = start::offset(&file, &self.config)?;
+            file.seek(offset)?;
+            self.hold(file)?;
+        }
+        self.look()
+    }
+
+    /// Open the first file. If it is missing, all that comes later is new from its first byte,
+    /// also what is rotated away before it is seen.
+    fn expect_new<T>(&mut self, open: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let before = siblings::present(&self.config.path);
+        let opened = open();
+        self.begun = match &opened {
+            Ok(_) => true,
+            Err(error) => is_missing(error),
+        };
+        if self.begun && opened.is_err() {
+            self.before = before;
+        }
+        opened
+    }
+
+    /// See what the path is now; hold it if it is new, and what came and went before it.
+    fn look(&mut self) -> Result<(), Failure> {
+        if self.waiting.len() >= MAX_HELD {
+            return Ok(());
+        }
+        let metadata = std::fs::metadata(&self.config.path)?;
+        if self.files().any(|file| file.is(&metadata)) {
+            return Ok(());
+        }
+        let known: Vec<_> = self
+            .files()
+            .map(OpenFile::id)
+            .chain(self.before.iter().copied())
+            .collect();
+        let room = MAX_HELD - self.waiting.len();
+        for file in siblings::since(&self.config.path, self.newest(), &known, room)? {
+            self.hold(file)?;
+        }
+        Ok(())
+    }
+
+    /// Read a chunk of the current file, or go on to the next.
+    fn read(&mut self) -> io::Result<Step> {
+        loop {
+            let Some(current) = &mut self.current else {
+                return Ok(Step::Idle);
+            };
+            match current.read(&mut self.chunk, CHUNK_BYTES)? {
+                Read::Data => {
+                    self.finished = false;
+                    self.lines
+                        .push(&self.chunk, current.id().inode, current.offset());
+                    return Ok(Step::Progress);
+                }
+                Read::Truncated { lost_bytes: 0 } => {}
+                Read::Truncated { lost_bytes } => self.gap(Some(lost_bytes)),
+                Read::End => {
+                    let ready = !self.waiting.is_empty() && self.writer_has_moved_on()?;
+                    if !ready {
+                        return Ok(if self.config.follow {
+                            Step::Idle
+                        } else {
+                            Step::Ended
+                        });
+                    }
+                    // One more look behind the proof that the writer has moved on.
+                    if !std::mem::replace(&mut self.finished, true) {
+                        continue;
+                    }
+                    self.advance();
+                    return Ok(Step::Progress);
+                }
+            }
+        }
+    }
+
+    /// Whether a file that came after the current one has content. A rotator may make a new file
+    /// before the writer knows of it.
+    fn writer_has_moved_on(&self) -> io::Result<bool> {
+        if !self.config.follow || self.waiting.len() >= MAX_HELD {
+            return Ok(true);
+        }
+        for file in &self.waiting {
+            if !file.is_empty()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Leave the current file for the next.
+    fn advance(&mut self) {
+        self.finished = false;
+        let old = std::mem::replace(&mut self.current, self.waiting.pop_front());
+        if let (Some(watch), Some(old)) = (&mut self.watch, old) {
+            watch.remove(old.as_fd());
+        }
+    }
+
+    fn hold(&mut self, mut file: OpenFile) -> Result<(), Failure> {
+        match &mut self.watch {
+            Some(watch) => watch.add(file.as_fd()).map_err(Failure::Stop)?,
+            None => file.limit_to_its_length()?,
+        }
+        if self.current.is_none() {
+            self.current = Some(file);
+        } else {
+            self.waiting.push_back(file);
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> impl Iterator<Item = &OpenFile> {
+        self.current.iter().chain(&self.waiting)
+    }
+
+    fn newest(&self) -> Option<&OpenFile> {
+        self.waiting.back().or(self.current.as_ref())
+    }
+
+    fn gap(&mut self, lost_bytes: Option<u64>) {
+        self.flush();
+        self.events.push_back(Event::Gap { lost_bytes });
+    }
+
+    fn flush(&mut self) {
+        self.events.extend(self.lines.flush().map(Event::Line));
+    }
+
+    fn enter(&mut self, state: State) {
+        if self.state.as_ref() != Some(&state) {
+            self.state = Some(state.clone());
+            self.events.push_back(Event::State(state));
+        }
+    }
+}
+
+/// Why a look at the path failed.
+enum Failure {
+    /// The path cannot be read now.
+    Io(io::Error),
+    /// It cannot be followed at all.
+    Stop(Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Device and inode, which tell one file from another while one of the two is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
