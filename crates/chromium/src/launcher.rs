@@ -1,0 +1,279 @@
+//! The launcher: prepares what Chromium needs, then becomes it.
+//!
+//! In order: what is left of the last run is ended, stale profile locks go, the directories are
+//! made, the X server answers and has its initial size, the internal port is free, exec. Each
+//! wait is bounded and ends in an error of one line; supervisord then starts the launcher
+//! again.
+
+mod environment;
+mod leftovers;
+mod lock;
+mod port;
+mod process;
+mod profile;
+mod user;
+
+use std::{
+    convert::Infallible,
+    io,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use browserd_display::Display;
+use rustix::fs::statvfs;
+
+use crate::flags::{self, Dropped, Flags, Overlay, OverlayError, Screen};
+use environment::Environment;
+pub use environment::is_passed_on;
+use user::Account;
+
+/// How long the X server may take to come up.
+const X_PATIENCE: Duration = Duration::from_secs(10);
+/// How long one attempt to reach the X server may take.
+const X_ATTEMPT: Duration = Duration::from_secs(3);
+/// How long the internal port may take to become free.
+const PORT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to leave between two looks at something that gives no sign by itself.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Below this much room, in bytes, Chromium's shared memory does not fit in /dev/shm and its
+/// renderers crash; containers give 64 MiB by default.
+const LEAST_SHARED_MEMORY: u64 = 1024 * 1024 * 1024;
+
+/// What the launcher is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The program to become.
+    pub binary: PathBuf,
+    /// Flags from the configuration, one word each.
+    pub flags: Vec<String>,
+    /// The file of flags that the API laid over them.
+    pub flags_file: PathBuf,
+    /// The folder of the browser's profile.
+    pub data_dir: PathBuf,
+    /// Stay root, without Chromium's sandbox; without effect when not started as root.
+    pub run_as_root: bool,
+    /// The user to become when started as root.
+    pub user: String,
+    /// The width of the screen in pixels, unless it was resized since the X server came up.
+    pub width: u16,
+    /// The height of the screen, likewise.
+    pub height: u16,
+    /// The number of the X display.
+    pub display_num: u16,
+    /// The port of Chromium's own DevTools server, on the loopback address.
+    pub internal_port: u16,
+}
+
+/// Why Chromium was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The user to become does not exist.
+    #[error("the user {0:?} of CHROMIUM_USER does not exist (RUN_AS_ROOT=true stays root)")]
+    NoUser(String),
+    /// The user database cannot be read.
+    #[error("cannot look up the user {name:?}")]
+    LookUpUser {
+        /// The user.
+        name: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The flags file is there and cannot be used.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
+    /// A directory cannot be made ready for the browser's user.
+    #[error("cannot prepare the directory {path}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The profile's lock cannot be looked at or removed.
+    #[error("cannot remove the profile lock {path}")]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Another Chromium uses the profile and was not started for it by this launcher.
+    #[error("the profile {path} is in use by process {pid}")]
+    ProfileInUse {
+        /// The profile.
+        path: PathBuf,
+        /// The process.
+        pid: i32,
+    },
+    /// Processes of the last run cannot be ended.
+    #[error("cannot end what is left of the last run")]
+    Leftovers(#[source] io::Error),
+    /// Processes of the last run live on although they were killed.
+    #[error("processes {0:?} of the last run do not end")]
+    LeftoversStay(Vec<i32>),
+    /// The X server does not come up.
+    #[error("the X server is not there after {} s", X_PATIENCE.as_secs())]
+    NoDisplay(#[source] browserd_display::Error),
+    /// The screen cannot be given its size.
+    #[error("cannot set the size of the screen to {width}x{height}")]
+    Resize {
+        /// The wanted width.
+        width: u16,
+        /// The wanted height.
+        height: u16,
+        /// The cause.
+        source: browserd_display::Error,
+    },
+    /// The internal port stays in use.
+    #[error("port {port} on 127.0.0.1, for Chromium's DevTools, is in use")]
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The program cannot be executed.
+    #[error("cannot execute {binary}")]
+    Execute {
+        /// The program.
+        binary: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// Prepares everything and becomes Chromium. Returns only when that fails.
+///
+/// This blocks; it is the whole life of its process.
+pub fn launch(config: &Config) -> Result<Infallible, Error> {
+    let data_dir = std::path::absolute(&config.data_dir).map_err(|source| Error::Directory {
+        path: config.data_dir.clone(),
+        source,
+    })?;
+    let config = &Config {
+        data_dir,
+        ..config.clone()
+    };
+    let account = Account::choose(config.run_as_root, &config.user)?;
+    let overlay = Overlay::read(&config.flags_file)?;
+    leftovers::end(&config.data_dir)?;
+    profile::make(&config.data_dir, &account)?;
+    lock::release(&config.data_dir)?;
+    let environment = prepare_environment(&account, config.display_num)?;
+    let screen = prepare_screen(config)?;
+    port::wait_until_free(config.internal_port)?;
+    let (flags, dropped) = command_line(config, &overlay, screen, account.is_root());
+    for Dropped { argument, reason } in dropped {
+        tracing::warn!(%argument, "flag left out: {reason}");
+    }
+    execute(&config.binary, flags, environment, &account)
+}
+
+fn prepare_environment(account: &Account, display_num: u16) -> Result<Environment, Error> {
+    let mut environment = environment::for_chromium(std::env::vars_os(), account, display_num);
+    if let Some(path) = environment.runtime_dir.clone()
+        && !profile::make_private(&path, account)?
+    {
+        let path = path.display();
+        tracing::warn!(%path, "Chromium gets no XDG_RUNTIME_DIR: it belongs to another user");
+        environment.forget_runtime_dir();
+    }
+    Ok(environment)
+}
+
+/// Waits for the X server and gives its screen the initial size.
+fn prepare_screen(config: &Config) -> Result<Screen, Error> {
+    let display = Display::new(config.display_num);
+    let deadline = Instant::now() + X_PATIENCE;
+    let connection = loop {
+        match display.connect(X_ATTEMPT) {
+            Ok(connection) => break connection,
+            Err(error) if Instant::now() >= deadline => return Err(Error::NoDisplay(error)),
+            Err(_) => pause(),
+        }
+    };
+    let Config { width, height, .. } = *config;
+    let failed = |source| Error::Resize {
+        width,
+        height,
+        source,
+    };
+    connection.set_initial_size(width, height).map_err(failed)?;
+    let size = connection.size().map_err(failed)?;
+    Ok(Screen {
+        width: size.width,
+        height: size.height,
+    })
+}
+
+/// The arguments, and what was left out of them.
+fn command_line(
+    config: &Config,
+    overlay: &Overlay,
+    screen: Screen,
+    as_root: bool,
+) -> (Vec<String>, Vec<Dropped>) {
+    let mut flags = flags::base(&config.data_dir, config.internal_port, screen);
+    if as_root {
+        // Chromium refuses to run its sandbox as root.
+        flags.lay_over(&["--no-sandbox"]);
+    }
+    if !shared_memory_suffices() {
+        flags.lay_over(&["--disable-dev-shm-usage"]);
+    }
+    let mut dropped = flags.lay_over(&config.flags);
+    dropped.extend(flags.lay_over(&overlay.flags));
+    open_a_page(&mut flags);
+    (flags.into_arguments(), dropped)
+}
+
+/// Clients need a page to attach to, and the new-tab page loads things from the network.
+fn open_a_page(flags: &mut Flags) {
+    if flags.positional().is_empty() {
+        flags.lay_over(&["about:blank"]);
+    }
+}
+
+/// Whether /dev/shm has room for Chromium; where it cannot be asked, Chromium decides.
+fn shared_memory_suffices() -> bool {
+    statvfs("/dev/shm")
+        .map(|disk| disk.f_bavail * disk.f_frsize >= LEAST_SHARED_MEMORY)
+        .unwrap_or(true)
+}
+
+fn execute(
+    binary: &Path,
+    arguments: Vec<String>,
+    environment: Environment,
+    account: &Account,
+) -> Result<Infallible, Error> {
+    tracing::info!(binary = %binary.display(), user = %account.name, "starting Chromium");
+    let mut command = Command::new(binary);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(environment.variables)
+        .current_dir("/");
+    if let Some((uid, gid)) = account.switch_to() {
+        // Dropping root this way drops root's supplementary groups too.
+        command.gid(gid).uid(uid);
+    }
+    Err(Error::Execute {
+        binary: binary.to_owned(),
+        source: command.exec(),
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no runtime lives in the launcher's process"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The profile's lock: `SingletonLock`, a symbolic link to `<host>-<pid>` of the Chromium that
+//! uses it (`chrome/browser/process_singleton_posix.cc`). A Chromium that finds the lock of
+//! another host refuses to start, for ever, though that host may be yesterday's container.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use rustix::system::uname;
+
+use super::{
+    Error,
+    process::{self, CommandLine},
+};
+
+const LOCK: &str = "SingletonLock";
+const FILES: [&str; 3] = [LOCK, "SingletonSocket", "SingletonCookie"];
+
+/// Removes the lock, unless a living Chromium of this host holds it. What this launcher
+/// started has been ended before.
+pub(super) fn release(data_dir: &Path) -> Result<(), Error> {
+    let lock = data_dir.join(LOCK);
+    match fs::read_link(&lock) {
+        Ok(owner) => {
+            if let Some(pid) = living_owner(&owner, data_dir) {
+                return Err(Error::ProfileInUse {
+                    path: data_dir.to_owned(),
+                    pid,
+                });
+            }
+            tracing::info!(owner = %owner.display(), "removing the lock of a Chromium that is gone");
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // No symbolic link: not made by Chromium, which could not start with it either.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+        Err(source) => return Err(Error::Lock { path: lock, source }),
+    }
+    for path in FILES.map(|name| data_dir.join(name)) {
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Lock { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn living_owner(owner: &Path, data_dir: &Path) -> Option<i32> {
+    let (host, pid) = owner.to_str()?.rsplit_once('-')?;
+    let pid: i32 = pid.parse().ok()?;
+    if uname().nodename().to_str().ok()? != host {
+        return None;
+    }
+    let uses = process::is_browser(pid) && uses_profile(pid, data_dir);
+    uses.then_some(pid)
+}
+
+/// Whether a Chromium holds this profile; its number may have been given to the browser of
+/// another profile since, or to one of that browser's children.
+fn uses_profile(pid: i32, data_dir: &Path) -> bool {
+    let Some(line) = CommandLine::of(pid) else {
+        return false;
+    };
+    if line.is_child() {
+        return false;
+    }
+    let Some(its) = line.data_dir() else {
+        // Its default profile may be this one.
+        return true;
+    };
+    let resolved = |path: PathBuf| fs::canonicalize(&path).unwrap_or(path);
+    let base = process::working_dir(pid).unwrap_or_default();
+    resolved(base.join(its)) == resolved(data_dir.to_owned())
+}
