@@ -208,7 +208,7 @@ fn opposite(name: &str) -> Option<&'static str> {
 }
 
 /// The name of a feature, without its trial (`<`) and its parameters (`:`), and without the
-/// `*` that only changes who reports it (base/feature_list.h).
+/// `*` that only changes who reports it (`base/feature_list.h`).
 fn feature(item: &str) -> &str {
     let name = item.split(['<', ':']).next().unwrap_or(item);
     name.strip_prefix('*').unwrap_or(name)

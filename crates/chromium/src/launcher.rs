@@ -239,9 +239,9 @@ fn open_a_page(flags: &mut Flags) {
 
 /// Whether /dev/shm has room for Chromium; where it cannot be asked, Chromium decides.
 fn shared_memory_suffices() -> bool {
-    statvfs("/dev/shm")
-        .map(|disk| disk.f_bavail * disk.f_frsize >= LEAST_SHARED_MEMORY)
-        .unwrap_or(true)
+    statvfs("/dev/shm").map_or(true, |disk| {
+        disk.f_bavail * disk.f_frsize >= LEAST_SHARED_MEMORY
+    })
 }
 
 fn execute(

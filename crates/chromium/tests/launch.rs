@@ -152,7 +152,7 @@ impl Stage {
             .unwrap();
         let mut answer = Vec::new();
         // Chromium keeps the connection open; what it announced is all there is.
-        let mut chunk = [0; 65536];
+        let mut chunk = [0; 4096];
         while let Ok(count) = stream.read(&mut chunk) {
             answer.extend_from_slice(&chunk[..count]);
             let text = String::from_utf8_lossy(&answer);
