@@ -1,0 +1,54 @@
+# Thin verbs; the work is in cargo and in scripts/. On a fresh Debian 12 each installs what it
+# needs through apt; only Rust and make must be there.
+
+.PHONY: help run up down build test bench lint fmt openapi runtime
+
+help:
+	@echo 'make run      Chromium with browserd in front of it, in the foreground (Ctrl-C stops)'
+	@echo 'make up       the same in the background; returns when ready'
+	@echo 'make down     stops what make up started'
+	@echo 'make build    the release binary'
+	@echo 'make test     every test that needs no container engine'
+	@echo 'make bench    every performance row against its peer'
+	@echo 'make lint     formatting, clippy, docs, openapi.yaml, dependencies'
+	@echo 'make fmt      formats the code'
+	@echo 'make openapi  writes openapi.yaml anew from the types'
+
+run: runtime build
+	@scripts/dev run
+
+up: runtime build
+	@scripts/dev up
+
+down:
+	@scripts/dev down
+
+runtime:
+	@scripts/install images/packages/runtime.txt images/packages/dev.txt
+
+build:
+	@scripts/install images/packages/build.txt
+	cargo build --release --locked -p browserd
+
+test:
+	@scripts/install images/packages/runtime.txt images/packages/build.txt e2e/packages.txt
+	@scripts/clients
+	cargo build --workspace --bins --locked
+	cargo test --workspace --locked
+
+bench:
+	@scripts/install images/packages/runtime.txt images/packages/build.txt e2e/packages.txt
+	@scripts/clients
+	cargo build --release --locked -p browserd
+	cargo run --profile profiling --locked -p browserd-bench -- $(BENCH_ARGS)
+
+lint:
+	@scripts/install images/packages/build.txt
+	@scripts/lint
+
+fmt:
+	cargo fmt --all
+
+openapi:
+	cargo run --quiet --locked -p browserd -- openapi > openapi.yaml.new
+	mv openapi.yaml.new openapi.yaml
