@@ -1,0 +1,123 @@
+//! The files of the machine: reading, atomic writing, listing, moving, archives and watches.
+//!
+//! Everything goes through [`Files`]; paths are checked once, by [`FsPath::parse`]. Whatever
+//! touches the disk does so on the runtime's blocking threads.
+
+mod change;
+mod error;
+mod info;
+mod list;
+mod mode;
+mod owner;
+mod path;
+mod read;
+mod temp;
+mod transfer;
+mod write;
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+pub use error::{Error, OsKind, PathProblem, Result};
+pub use info::FileInfo;
+pub use list::{ListOptions, Listing, MAX_PAGE_ENTRIES};
+pub use mode::Mode;
+pub use path::FsPath;
+pub use read::{Content, Reader};
+pub use temp::is_temporary;
+pub use write::{Placement, Precondition, WriteOptions, Writer, Written};
+
+/// So many directories are remembered as swept; past it, all are forgotten and swept again.
+const MAX_SWEPT: usize = 4096;
+
+/// The settings of [`Files`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where content waits that can neither go to its place nor be held in memory.
+    pub spool_dir: PathBuf,
+}
+
+/// The files of the machine. Clones are handles of the same.
+#[derive(Debug, Clone)]
+pub struct Files {
+    shared: Arc<Shared>,
+}
+
+/// What all operations share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    config: Config,
+    /// Held from a write's last look at its target to the rename.
+    commits: Mutex<()>,
+    /// The directories, by device and inode, in which leftovers were looked for.
+    swept: Mutex<HashSet<(u64, u64)>>,
+}
+
+impl Files {
+    /// The files of the machine; nothing is opened yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let shared = Shared {
+            config,
+            commits: Mutex::new(()),
+            swept: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Removes what a crashed daemon left in a directory; returns how many entries.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the sweep.
+    pub async fn sweep(&self, dir: &FsPath) -> Result<usize> {
+        let path = dir.as_path().to_owned();
+        let swept = blocking(dir, move || {
+            temp::sweep(&path).map_err(|source| Error::os("clean up", &path, source))
+        });
+        swept.await
+    }
+}
+
+impl Shared {
+    /// Removes a crashed daemon's leftovers from a directory that is written to for the first
+    /// time.
+    fn sweep_once(&self, dir: &Path) {
+        let Some(identity) = temp::identity(dir) else {
+            return;
+        };
+        {
+            let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+            if swept.len() >= MAX_SWEPT {
+                swept.clear();
+            }
+            if !swept.insert(identity) {
+                return;
+            }
+        }
+        match temp::sweep(dir) {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, dir = %dir.display(), "removed leftovers"),
+            Err(error) => {
+                tracing::debug!(%error, dir = %dir.display(), "cannot look for leftovers");
+            }
+        }
+    }
+}
+
+/// Runs what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(
+    path: impl AsRef<Path>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| {
+        Err(Error::Interrupted {
+            path: path.as_ref().to_owned(),
+        })
+    })
+}

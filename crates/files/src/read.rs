@@ -1,0 +1,297 @@
+//! Reading a file as a stream of chunks.
+
+mod pool;
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    ops::Range,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use rustix::{
+    fs::{Advice, OFlags, fadvise},
+    io::Errno,
+};
+use tokio::task::JoinHandle;
+
+use crate::{Error, Files, FsPath, Result, blocking, error::Attempt, info};
+use pool::Pool;
+
+const ACTION: &str = "read";
+/// The size of a chunk; see docs/decisions.md for what was measured.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// A kernel file that says to be empty is read at once up to this size, so that its length is
+/// known. Longer ones are streamed.
+const MAX_SIZELESS_BYTES: usize = 1024 * 1024;
+
+/// An open file and what is known of it.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    file: Arc<File>,
+    /// The whole content, where it is small.
+    whole: Option<Bytes>,
+    size_bytes: Option<u64>,
+    etag: String,
+    modified: SystemTime,
+}
+
+impl Files {
+    /// Opens a file for reading.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn read(&self, path: &FsPath) -> Result<Reader> {
+        let target = path.as_path().to_owned();
+        blocking(path, move || Reader::open(target)).await
+    }
+}
+
+impl Reader {
+    fn open(path: PathBuf) -> Result<Self> {
+        // Without NONBLOCK the open of a pipe waits for a writer.
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(&path)
+            .attempt(ACTION, &path)?;
+        let metadata = file.metadata().attempt(ACTION, &path)?;
+        if metadata.is_dir() {
+            return Err(Error::os(ACTION, &path, Errno::ISDIR));
+        }
+        if !metadata.is_file() {
+            return Err(Error::os(ACTION, &path, Errno::NXIO));
+        }
+        let mut reader = Self {
+            file: Arc::new(file),
+            whole: None,
+            size_bytes: Some(metadata.len()),
+            etag: info::etag(&metadata),
+            modified: metadata.modified().attempt(ACTION, &path)?,
+            path,
+        };
+        if metadata.len() <= CHUNK_BYTES as u64 {
+            reader
+                .read_small(metadata.len())
+                .attempt(ACTION, &reader.path)?;
+        }
+        Ok(reader)
+    }
+
+    /// Reads a small file at once, which saves a turn on another thread. Files of /proc say to be
+    /// empty and those of /sys to have a page: how much they have, only reading tells.
+    fn read_small(&mut self, claimed: u64) -> io::Result<()> {
+        let limit = match usize::try_from(claimed) {
+            Ok(0) | Err(_) => MAX_SIZELESS_BYTES,
+            Ok(claimed) => claimed,
+        };
+        let mut content = Vec::new();
+        while content.len() < limit {
+            let from = content.len();
+            content.resize(limit.min(from + CHUNK_BYTES), 0);
+            let read = read_at(&self.file, &mut content[from..], from as u64)?;
+            content.truncate(from + read);
+            if read == 0 {
+                break;
+            }
+        }
+        self.size_bytes = Some(content.len() as u64);
+        if claimed == 0 && content.len() == limit {
+            self.size_bytes = None;
+        } else {
+            self.whole = Some(content.into());
+        }
+        Ok(())
+    }
+
+    /// The size in bytes; `None` for a kernel file too long to know.
+    #[must_use]
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.size_bytes
+    }
+
+    /// The entity tag of the content, quotes included. Strong.
+    #[must_use]
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    /// When the content last changed.
+    #[must_use]
+    pub fn modified(&self) -> SystemTime {
+        self.modified
+    }
+
+    /// The content, or the part of it that is asked for; the caller keeps the range inside the
+    /// size.
+    #[must_use]
+    pub fn content(self, range: Option<Range<u64>>) -> Content {
+        let range = range.map_or((0, self.size_bytes), |it| (it.start, Some(it.end)));
+        if let Some(whole) = self.whole {
+            let clamp = |at: u64| usize::try_from(at).map_or(whole.len(), |at| at.min(whole.len()));
+            let end = range.1.map_or(whole.len(), clamp);
+            let part = whole.slice(clamp(range.0).min(end)..end);
+            return Content::new(self.path, self.file, (0, Some(0)), Some(part));
+        }
+        if range
+            .1
+            .is_none_or(|end| end.saturating_sub(range.0) > CHUNK_BYTES as u64)
+        {
+            // The kernel reads ahead twice as far. It is a hint: nothing is lost without.
+            let _ = fadvise(&self.file, range.0, None, Advice::Sequential);
+        }
+        Content::new(self.path, self.file, range, None)
+    }
+}
+
+/// The content of a file, in chunks. Memory stays at a few chunks whatever the size.
+///
+/// A chunk that the kernel holds in memory is read right away. One that it does not is read on a
+/// blocking thread, and so is the next after it while the chunk is on its way; no thread is held
+/// while the consumer is slow.
+#[derive(Debug)]
+pub struct Content {
+    path: PathBuf,
+    file: Arc<File>,
+    offset: u64,
+    end: Option<u64>,
+    whole: Option<Bytes>,
+    pool: Arc<Pool>,
+    in_flight: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Content {
+    fn new(
+        path: PathBuf,
+        file: Arc<File>,
+        (offset, end): (u64, Option<u64>),
+        whole: Option<Bytes>,
+    ) -> Self {
+        Self {
+            path,
+            file,
+            offset,
+            end,
+            whole: whole.filter(|it| !it.is_empty()),
+            pool: Arc::new(Pool::new(CHUNK_BYTES)),
+            in_flight: None,
+        }
+    }
+
+    /// How many bytes the next chunk has; 0 at the end.
+    fn wanted(&self) -> usize {
+        let left = self
+            .end
+            .map_or(u64::MAX, |end| end.saturating_sub(self.offset));
+        usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES))
+    }
+
+    fn start(&self) -> JoinHandle<io::Result<Bytes>> {
+        let (file, pool) = (Arc::clone(&self.file), Arc::clone(&self.pool));
+        let (offset, wanted) = (self.offset, self.wanted());
+        tokio::task::spawn_blocking(move || {
+            pool.fill(wanted, |buffer| read_full(&file, buffer, offset))
+        })
+    }
+
+    /// Accounts for what was read, and notices a file that has become shorter.
+    fn take(&mut self, read: io::Result<Bytes>) -> Option<Result<Bytes>> {
+        let chunk = match read.attempt(ACTION, &self.path) {
+            Ok(chunk) => chunk,
+            Err(error) => return Some(Err(self.fail(error))),
+        };
+        self.offset += chunk.len() as u64;
+        if !chunk.is_empty() {
+            return Some(Ok(chunk));
+        }
+        self.end?;
+        let path = self.path.clone();
+        Some(Err(self.fail(Error::Changed { path })))
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.end = Some(self.offset);
+        error
+    }
+}
+
+impl Stream for Content {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some(whole) = this.whole.take() {
+            return Poll::Ready(Some(Ok(whole)));
+        }
+        if this.in_flight.is_none() {
+            let wanted = this.wanted();
+            if wanted == 0 {
+                return Poll::Ready(None);
+            }
+            let (file, offset) = (&this.file, this.offset);
+            let cached = this
+                .pool
+                .fill(wanted, |buffer| read_cached(file, buffer, offset));
+            if let Ok(chunk) = cached
+                && !chunk.is_empty()
+            {
+                return Poll::Ready(this.take(Ok(chunk)));
+            }
+        }
+        let mut in_flight = match this.in_flight.take() {
+            Some(in_flight) => in_flight,
+            None => this.start(),
+        };
+        let Poll::Ready(read) = Pin::new(&mut in_flight).poll(cx) else {
+            this.in_flight = Some(in_flight);
+            return Poll::Pending;
+        };
+        let read = read.unwrap_or_else(|_| Err(io::Error::other("the runtime stopped")));
+        let item = this.take(read);
+        if matches!(item, Some(Ok(_))) && this.wanted() > 0 {
+            this.in_flight = Some(this.start());
+        }
+        Poll::Ready(item)
+    }
+}
+
+/// Reads what the kernel holds in memory, and nothing that it would have to wait for.
+fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let slices = &mut [io::IoSliceMut::new(buffer)];
+    Ok(rustix::io::preadv2(
+        file,
+        slices,
+        offset,
+        rustix::io::ReadWriteFlags::NOWAIT,
+    )?)
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match read_at(file, &mut buffer[filled..], offset + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

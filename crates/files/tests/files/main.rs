@@ -1,0 +1,9 @@
+//! The files of a real machine: its disks, its memory file system, its mounts.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod operations;
+mod read;
+mod support;
+mod write;

@@ -1,0 +1,202 @@
+//! What the tests share: directories, contents, mounts.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use browserd_files::{Config, Error, Files, FsPath, OsKind, WriteOptions, Written};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
+use tempfile::TempDir;
+
+/// A directory of the test's own, and files that spool into it.
+pub(crate) struct Place {
+    pub(crate) files: Files,
+    dir: TempDir,
+}
+
+impl Place {
+    /// On the disk.
+    pub(crate) fn new() -> Self {
+        Self::on(TempDir::new().unwrap())
+    }
+
+    /// In memory: another file system than [`Self::new`] is on.
+    pub(crate) fn in_memory() -> Self {
+        Self::on(TempDir::new_in("/dev/shm").unwrap())
+    }
+
+    fn on(dir: TempDir) -> Self {
+        fs::create_dir(dir.path().join("root")).unwrap();
+        fs::create_dir(dir.path().join("spool")).unwrap();
+        let config = Config {
+            spool_dir: dir.path().join("spool"),
+        };
+        Self {
+            files: Files::new(config),
+            dir,
+        }
+    }
+
+    /// The directory to work in.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    /// All names in the directory and below, hidden ones too.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = tree(&self.root()).into_keys().collect();
+        assert_eq!(
+            fs::read_dir(self.dir.path().join("spool")).unwrap().count(),
+            0
+        );
+        names.sort();
+        names
+    }
+
+    pub(crate) async fn write(&self, name: &str, content: &[u8]) -> Result<Written, Error> {
+        write(
+            &self.files,
+            &self.path(name),
+            content,
+            WriteOptions::default(),
+        )
+        .await
+    }
+}
+
+pub(crate) fn fs_path(path: &Path) -> FsPath {
+    FsPath::parse(path).unwrap()
+}
+
+pub(crate) async fn write(
+    files: &Files,
+    path: &Path,
+    content: &[u8],
+    options: WriteOptions,
+) -> Result<Written, Error> {
+    let mut writer = files.write(&fs_path(path), options).await?;
+    for chunk in content.chunks(10_000) {
+        writer.write(Bytes::copy_from_slice(chunk)).await?;
+    }
+    writer.finish().await
+}
+
+pub(crate) async fn read(files: &Files, path: &Path) -> Result<Vec<u8>, Error> {
+    let content = files.read(&fs_path(path)).await?.content(None);
+    let chunks: Vec<Bytes> = content.try_collect().await?;
+    Ok(chunks.concat())
+}
+
+/// Bytes that differ from place to place and from seed to seed.
+pub(crate) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(bytes).collect()
+}
+
+/// What a tree holds: for each path the mode, the modification time in nanoseconds, and the
+/// content or the link's target.
+pub(crate) fn tree(root: &Path) -> BTreeMap<String, (u32, i128, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![root.to_owned()];
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            let content = if metadata.is_symlink() {
+                fs::read_link(&path)
+                    .unwrap()
+                    .into_os_string()
+                    .into_encoded_bytes()
+            } else if metadata.is_file() {
+                fs::read(&path).unwrap()
+            } else {
+                Vec::new()
+            };
+            let time = i128::from(metadata.mtime()) * 1_000_000_000;
+            let time = time + i128::from(metadata.mtime_nsec());
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            found.insert(name, (metadata.mode(), time, content));
+            if metadata.is_dir() {
+                left.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[track_caller]
+pub(crate) fn assert_os<T: std::fmt::Debug>(result: Result<T, Error>, kind: OsKind) {
+    match result {
+        Err(error) => assert_eq!(error.os_kind(), Some(kind), "{error}"),
+        Ok(value) => panic!("{value:?} instead of {kind:?}"),
+    }
+}
+
+/// Waits until a condition holds that another thread brings about.
+#[track_caller]
+pub(crate) fn assert_eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < patience, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether the test may mount; it says so where not.
+pub(crate) fn may_mount() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("not root: skipped");
+    }
+    root
+}
+
+/// Something mounted, until it is dropped.
+pub(crate) struct Mount(PathBuf);
+
+impl Mount {
+    pub(crate) fn tmpfs(at: &Path, size: &str) -> Self {
+        let options = std::ffi::CString::new(format!("size={size}")).unwrap();
+        mount(
+            "tmpfs",
+            at,
+            "tmpfs",
+            MountFlags::empty(),
+            options.as_c_str(),
+        )
+        .unwrap();
+        Self(at.to_owned())
+    }
+
+    pub(crate) fn bind(from: &Path, at: &Path) -> Self {
+        mount_bind(from, at).unwrap();
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        unmount(&self.0, UnmountFlags::DETACH).unwrap();
+    }
+}
