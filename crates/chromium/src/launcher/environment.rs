@@ -111,7 +111,10 @@ pub(super) fn for_chromium(
         ("USER".into(), account.name.clone().into()),
         ("LOGNAME".into(), account.name.clone().into()),
     ];
-    if let Some(home) = &account.home {
+    let own: Vec<(OsString, OsString)> = own.into_iter().collect();
+    // A home that was chosen for this very user stays.
+    let has_home = account.switch_to().is_none() && own.iter().any(|(name, _)| name == "HOME");
+    if let Some(home) = account.home.as_ref().filter(|_| !has_home) {
         set.push(("HOME".into(), home.into()));
     }
     let mut variables: Vec<(OsString, OsString)> = own

@@ -4,10 +4,14 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use rustix::system::uname;
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, fstat, openat, unlinkat},
+    system::uname,
+};
 
 use super::{
     Error,
@@ -36,6 +40,7 @@ pub(super) fn release(data_dir: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
         Err(source) => return Err(Error::Lock { path: lock, source }),
     }
+    remove_socket_dir(data_dir);
     for path in FILES.map(|name| data_dir.join(name)) {
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -45,6 +50,46 @@ pub(super) fn release(data_dir: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Removes the directory of the dead browser's socket: `SingletonSocket` links to
+/// `<tmp>/org.chromium.Chromium.<random>/SingletonSocket`, and each crash leaves one behind.
+///
+/// The link is the browser's user's, and this may be root: so only what has the very names
+/// that Chromium gives is removed, only from inside a directory that is the profile's owner's,
+/// and without following links. A failure leaves litter and harms nothing.
+fn remove_socket_dir(data_dir: &Path) {
+    let Ok(socket) = fs::read_link(data_dir.join("SingletonSocket")) else {
+        return;
+    };
+    let Some(dir) = socket
+        .parent()
+        .filter(|_| socket.ends_with("SingletonSocket"))
+    else {
+        return;
+    };
+    let is_chromiums = dir.file_name().is_some_and(|name| {
+        name.as_encoded_bytes()
+            .starts_with(b"org.chromium.Chromium.")
+    });
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(opened) = openat(CWD, dir, flags, Mode::empty()) else {
+        return;
+    };
+    let owners = (
+        fs::metadata(data_dir).map(|found| found.uid()),
+        fstat(&opened),
+    );
+    if let (Ok(profile), Ok(found)) = owners
+        && is_chromiums
+        && profile == found.st_uid
+    {
+        for name in ["SingletonSocket", "SingletonCookie"] {
+            unlinkat(&opened, name, AtFlags::empty()).ok();
+        }
+        // It goes only when it is empty now.
+        unlinkat(CWD, dir, AtFlags::REMOVEDIR).ok();
+    }
 }
 
 fn living_owner(owner: &Path, data_dir: &Path) -> Option<i32> {
