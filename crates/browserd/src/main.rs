@@ -1,2 +1,58 @@
-//! browserd
-fn main() {}
+//! `browserd`: reads the settings, then serves, becomes Chromium, or prints the document.
+
+mod config;
+mod log;
+mod serve;
+mod shutdown;
+
+use std::{io::Write as _, process::ExitCode};
+
+use crate::config::{Cli, Command, Launch, Serve};
+
+/// The exit code for a wrong flag or variable, as `sysexits.h` has it.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(refused) if refused.asked_for => return print(&refused.text),
+        Err(refused) => {
+            eprint!("{}", refused.text);
+            return ExitCode::from(USAGE);
+        }
+    };
+    let done = match cli.command {
+        Command::Serve(settings) => run(*settings),
+        Command::Chromium(settings) => launch(*settings),
+        Command::Openapi => return print(&browserd_server::openapi_yaml()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("browserd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to stdout; a reader that has gone away is no failure.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn run(settings: Serve) -> anyhow::Result<()> {
+    log::init(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(serve::serve(settings));
+    runtime.shutdown_timeout(shutdown::LAST_WAIT);
+    served
+}
+
+fn launch(settings: Launch) -> anyhow::Result<()> {
+    log::init(&settings.log)?;
+    let never = browserd_chromium::launcher::launch(&settings.into())?;
+    match never {}
+}

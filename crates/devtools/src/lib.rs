@@ -5,6 +5,7 @@ pub mod client;
 mod close;
 pub mod discovery;
 pub mod frame;
+pub mod reach;
 pub mod relay;
 pub mod upstream;
 

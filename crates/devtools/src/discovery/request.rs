@@ -17,6 +17,15 @@ pub struct Request {
     pub has_addresses: bool,
 }
 
+impl Request {
+    /// Whether it only reads, so that asking again does no harm.
+    #[must_use]
+    pub fn is_document(&self) -> bool {
+        let path = self.path_and_query.split('?').next().unwrap_or_default();
+        matches!(path, "/json/list" | "/json/version" | "/json/protocol")
+    }
+}
+
 /// What a path asks for; `None` if it is no discovery page. A slash at the end makes no
 /// difference (Playwright asks for `/json/version/`).
 ///

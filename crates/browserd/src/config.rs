@@ -1,0 +1,281 @@
+//! Every setting of every command: the only reader of the environment.
+//!
+//! A setting is a flag and an environment variable of the same name. Where the variable
+//! is not set, the one with the prefix `KERNEL_IMAGES_API_` counts; an empty one counts
+//! as not set.
+
+mod parse;
+mod report;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use browserd_chromium::launcher;
+use browserd_devtools::upstream::Fixed;
+use browserd_server::{HostPattern, Origin};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub(crate) use self::report::Refused;
+
+/// The prefix under which existing images set the daemon's variables.
+const PREFIX: &str = "KERNEL_IMAGES_API_";
+
+/// Makes a browser machine usable from outside.
+#[derive(Debug, Parser)]
+#[command(name = "browserd", version, max_term_width = 100)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    flatten_help = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon: the HTTP API and the DevTools proxy.
+    Serve(Box<Serve>),
+    /// Prepare the profile and the display, then become Chromium.
+    Chromium(Box<Launch>),
+    /// Print the API's OpenAPI document.
+    Openapi,
+}
+
+/// The settings of the daemon.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) ports: Ports,
+    #[command(flatten)]
+    pub(crate) devtools: DevTools,
+    #[command(flatten)]
+    pub(crate) machine: Machine,
+    #[command(flatten)]
+    pub(crate) callers: Callers,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// Where the daemon listens.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Listening")]
+pub(crate) struct Ports {
+    /// Address that all ports are bound to; `::` takes IPv4 too
+    #[arg(long, env = "LISTEN_ADDRESS", default_value = "::", value_parser = parse::ip)]
+    pub(crate) listen_address: std::net::IpAddr,
+    /// Port of the HTTP API
+    #[arg(long, env = "PORT", default_value = "10001", value_parser = parse::port)]
+    pub(crate) port: u16,
+    /// Port of the Prometheus metrics
+    #[arg(long, env = "METRICS_PORT", default_value = "10002", value_parser = parse::port)]
+    pub(crate) metrics_port: u16,
+    /// Port of the DevTools proxy
+    #[arg(long, env = "DEVTOOLS_PROXY_PORT", default_value = "9222", value_parser = parse::port)]
+    pub(crate) devtools_proxy_port: u16,
+    /// Connections at once on all ports together
+    #[arg(long, env = "MAX_CONNECTIONS", default_value = "4096", value_parser = parse::count)]
+    pub(crate) max_connections: usize,
+    /// Seconds that a request head may take from its first byte to its last
+    #[arg(long, env = "HEADER_TIMEOUT_SEC", default_value = "10", value_parser = parse::seconds)]
+    pub(crate) header_timeout_sec: u64,
+}
+
+/// How Chromium's DevTools endpoint is found and relayed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "DevTools proxy")]
+pub(crate) struct DevTools {
+    /// Log that Chromium announces its endpoint in
+    #[arg(
+        long,
+        env = "CHROMIUM_LOG_FILE",
+        default_value = "/var/log/supervisord/chromium"
+    )]
+    pub(crate) chromium_log_file: PathBuf,
+    /// Endpoint that never changes (ws://… or http://…); the log is then not read
+    #[arg(long, env = "DEVTOOLS_UPSTREAM", value_parser = parse::upstream)]
+    pub(crate) devtools_upstream: Option<Fixed>,
+    /// Seconds that a new connection waits while Chromium restarts
+    #[arg(long, env = "DEVTOOLS_WAIT_SEC", default_value = "10", value_parser = parse::seconds_or_zero)]
+    pub(crate) devtools_wait_sec: u64,
+    /// Seconds between pings to a client; 0 sends none
+    #[arg(long, env = "DEVTOOLS_PING_SEC", default_value = "20", value_parser = parse::seconds_or_zero)]
+    pub(crate) devtools_ping_sec: u64,
+    /// Seconds after which a client without a sign of life is dropped
+    #[arg(long, env = "DEVTOOLS_PEER_TIMEOUT_SEC", default_value = "60", value_parser = parse::seconds)]
+    pub(crate) devtools_peer_timeout_sec: u64,
+    /// Log direction, opcode and length of every frame
+    #[arg(long, env = "LOG_CDP_MESSAGES", default_value = "false", value_parser = parse::boolean,
+          num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(crate) log_cdp_messages: bool,
+}
+
+/// The machine around the browser.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Machine")]
+pub(crate) struct Machine {
+    /// Number of the X display
+    #[arg(long, env = "DISPLAY_NUM", default_value = "1", value_parser = parse::display)]
+    pub(crate) display_num: u16,
+    /// Unix socket of supervisord
+    #[arg(
+        long,
+        env = "SUPERVISOR_SOCKET",
+        default_value = "/var/run/supervisor.sock"
+    )]
+    pub(crate) supervisor_socket: PathBuf,
+}
+
+/// Who may call.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who may call")]
+pub(crate) struct Callers {
+    /// Origins of pages that may call, as a comma list; they get CORS answers
+    #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',', value_parser = parse::origin)]
+    pub(crate) allowed_origins: Vec<Origin>,
+    /// Names besides addresses and internal ones that Host may have: a comma list of names,
+    /// *.suffix, or * for any
+    #[arg(long, env = "ALLOWED_HOSTS", value_delimiter = ',', value_parser = parse::host_pattern)]
+    pub(crate) allowed_hosts: Vec<HostPattern>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Log")]
+pub(crate) struct Log {
+    /// auto (text on a terminal, else JSON), text or json
+    #[arg(long, env = "LOG_FORMAT", default_value = "auto", value_parser = parse::log_format)]
+    pub(crate) log_format: LogFormat,
+    /// A level, or a filter such as info,browserd_devtools=debug
+    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = parse::log_level)]
+    pub(crate) log_level: String,
+}
+
+/// How log events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Auto,
+    Text,
+    Json,
+}
+
+/// Words of one value. clap would take a plain `Vec` for a flag that may be repeated.
+type Words = Vec<String>;
+
+/// The settings of the launcher.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Chromium")]
+pub(crate) struct Launch {
+    /// Program to become
+    #[arg(long, env = "CHROMIUM_BINARY", default_value = "/usr/bin/chromium")]
+    pub(crate) chromium_binary: PathBuf,
+    /// Flags for Chromium, quoted as in a shell
+    #[arg(long, env = "CHROMIUM_FLAGS", default_value = "", allow_hyphen_values = true,
+          value_parser = parse::words)]
+    pub(crate) chromium_flags: Words,
+    /// JSON file with flags that are laid over those
+    #[arg(long, env = "CHROMIUM_FLAGS_FILE", default_value = "/chromium/flags")]
+    pub(crate) chromium_flags_file: PathBuf,
+    /// Folder of the browser's profile
+    #[arg(
+        long,
+        env = "BROWSER_DATA_DIR",
+        default_value = "/home/kernel/user-data"
+    )]
+    pub(crate) browser_data_dir: PathBuf,
+    /// Run Chromium as root, without its sandbox
+    #[arg(long, env = "RUN_AS_ROOT", default_value = "false", value_parser = parse::boolean,
+          num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(crate) run_as_root: bool,
+    /// User that Chromium runs as when the launcher is root
+    #[arg(long, env = "CHROMIUM_USER", default_value = "kernel")]
+    pub(crate) chromium_user: String,
+    /// Width of the screen in pixels
+    #[arg(long, env = "WIDTH", default_value = "1920", value_parser = parse::width)]
+    pub(crate) width: u16,
+    /// Height of the screen in pixels
+    #[arg(long, env = "HEIGHT", default_value = "1080", value_parser = parse::height)]
+    pub(crate) height: u16,
+    /// Number of the X display
+    #[arg(long, env = "DISPLAY_NUM", default_value = "1", value_parser = parse::display)]
+    pub(crate) display_num: u16,
+    /// Port that Chromium's own DevTools server listens on
+    #[arg(long, env = "INTERNAL_PORT", default_value = "9223", value_parser = parse::port)]
+    pub(crate) internal_port: u16,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+impl Cli {
+    /// Reads the command line and the environment.
+    pub(crate) fn read() -> Result<Self, Refused> {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        let mut command = with_variables(Self::command());
+        command
+            .try_get_matches_from_mut(&arguments)
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| Refused::new(&error, &command, &arguments))
+    }
+}
+
+impl From<Launch> for launcher::Config {
+    fn from(settings: Launch) -> Self {
+        Self {
+            binary: settings.chromium_binary,
+            flags: settings.chromium_flags,
+            flags_file: settings.chromium_flags_file,
+            data_dir: settings.browser_data_dir,
+            run_as_root: settings.run_as_root,
+            user: settings.chromium_user,
+            width: settings.width,
+            height: settings.height,
+            display_num: settings.display_num,
+            internal_port: settings.internal_port,
+        }
+    }
+}
+
+/// Points every argument of every command at the variable that counts for it.
+fn with_variables(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|subcommand| {
+        subcommand.mut_args(|argument| {
+            let Some(name) = argument.get_env().and_then(|name| name.to_str()) else {
+                return argument;
+            };
+            let prefixed = format!("{PREFIX}{name}");
+            match (variable(name), variable(&prefixed)) {
+                (Some(value), _) if !value.is_empty() => argument,
+                (_, Some(value)) if !value.is_empty() => argument.env(prefixed),
+                (None, _) => argument,
+                (Some(_empty), _) => argument.env(None),
+            }
+        })
+    })
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads it"
+    )]
+    std::env::var_os(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_variable() {
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_env().is_some(),
+                    "{} has none",
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}

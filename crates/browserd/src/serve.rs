@@ -1,0 +1,100 @@
+//! Builds the daemon from its settings, runs it, and drains it on a signal.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use browserd_devtools::{
+    relay,
+    upstream::{self, Source},
+};
+use browserd_server::{Domains, Limits, Listen, Rules, Server};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{config::Serve, shutdown};
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub(crate) async fn serve(settings: Serve) -> anyhow::Result<()> {
+    // Signals are caught from the first moment: one that comes during the start must
+    // not kill a daemon that has begun to serve.
+    let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
+
+    let background = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let server = Server::bind(&listen(&settings))?;
+    let (upstream, watching) = upstream::spawn(source(&settings), stop.clone());
+    let running = server.run(server_config(&settings), domains(&settings, upstream));
+    background.spawn(watching);
+
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        port = settings.ports.port,
+        devtools_proxy_port = settings.ports.devtools_proxy_port,
+        metrics_port = settings.ports.metrics_port,
+        "serving"
+    );
+    warn_if_open(&settings);
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = name, "shutting down");
+    shutdown::drain(&running, &stop, &background).await;
+    Ok(())
+}
+
+fn listen(settings: &Serve) -> Listen {
+    Listen {
+        address: settings.ports.listen_address,
+        api: settings.ports.port,
+        devtools: settings.ports.devtools_proxy_port,
+        metrics: settings.ports.metrics_port,
+    }
+}
+
+fn source(settings: &Serve) -> Source {
+    match &settings.devtools.devtools_upstream {
+        Some(fixed) => Source::Fixed(fixed.clone()),
+        None => Source::Log(settings.devtools.chromium_log_file.clone()),
+    }
+}
+
+fn server_config(settings: &Serve) -> browserd_server::Config {
+    let devtools = &settings.devtools;
+    let ping = Duration::from_secs(devtools.devtools_ping_sec);
+    browserd_server::Config {
+        limits: Limits {
+            connections: settings.ports.max_connections,
+            header_timeout: Duration::from_secs(settings.ports.header_timeout_sec),
+        },
+        rules: Rules {
+            allowed_origins: settings.callers.allowed_origins.clone(),
+            allowed_hosts: settings.callers.allowed_hosts.clone(),
+        },
+        devtools_wait: Duration::from_secs(devtools.devtools_wait_sec),
+        relay: relay::Options {
+            ping_every: (!ping.is_zero()).then_some(ping),
+            peer_timeout: Some(Duration::from_secs(devtools.devtools_peer_timeout_sec)),
+            log_frames: devtools.log_cdp_messages,
+        },
+    }
+}
+
+fn domains(settings: &Serve, upstream: upstream::Upstream) -> Domains {
+    Domains {
+        upstream,
+        display: browserd_display::Display::new(settings.machine.display_num),
+        supervisor: browserd_supervisor::Client::new(&settings.machine.supervisor_socket),
+    }
+}
+
+/// Says once that anyone who reaches the ports may use them.
+fn warn_if_open(settings: &Serve) {
+    if !settings.ports.listen_address.to_canonical().is_loopback() {
+        tracing::warn!(
+            listen_address = %settings.ports.listen_address,
+            "no authentication is configured: whoever reaches these ports controls this machine"
+        );
+    }
+}

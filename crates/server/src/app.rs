@@ -1,0 +1,72 @@
+//! What the routes work with: the handles of the domains, and the settings of this layer.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use browserd_devtools::{relay, upstream::Upstream};
+use browserd_display::Display;
+use browserd_supervisor as supervisor;
+
+use crate::{listener::Limits, metrics::Metrics, middleware::caller::Rules, session::Sessions};
+
+/// The settings of the HTTP layer.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What bounds connections.
+    pub limits: Limits,
+    /// Who may call.
+    pub rules: Rules,
+    /// How long a request for DevTools waits while Chromium restarts.
+    pub devtools_wait: Duration,
+    /// How DevTools sessions are relayed.
+    pub relay: relay::Options,
+}
+
+/// The handles of the domains that the routes call.
+#[derive(Debug, Clone)]
+pub struct Domains {
+    /// Where Chromium's DevTools endpoint is.
+    pub upstream: Upstream,
+    /// The X display.
+    pub display: Display,
+    /// supervisord.
+    pub supervisor: supervisor::Client,
+}
+
+/// The state of every router; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    pub(crate) domains: Domains,
+    pub(crate) config: Arc<Config>,
+    pub(crate) metrics: Metrics,
+    pub(crate) sessions: Sessions,
+    draining: Arc<AtomicBool>,
+}
+
+impl App {
+    pub(crate) fn new(config: Config, domains: Domains) -> Self {
+        let metrics = Metrics::new();
+        let sessions = Sessions::new(metrics.clone(), config.relay.clone());
+        Self {
+            domains,
+            config: Arc::new(config),
+            metrics,
+            sessions,
+            draining: Arc::default(),
+        }
+    }
+
+    /// Makes `/readyz` say no from now on.
+    pub(crate) fn begin_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,197 @@
+//! The accept loop and one task per connection.
+
+mod head_deadline;
+mod in_flight;
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nix::ifaddrs::getifaddrs;
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
+
+pub(crate) use self::head_deadline::HeadDeadline;
+use self::in_flight::InFlight;
+
+/// How long an idle connection is kept for its next request. Longer than the 60 s for
+/// which common gateways keep theirs, so that the gateway is the one to close.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// The pause after `accept` failed for lack of descriptors: there is no event to wait for.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The largest request head, in bytes. Beyond it the answer is 431.
+const LARGEST_HEAD: usize = 64 * 1024;
+/// The answer to a connection above the limit, written without a look at its request.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-length: 116\r\n\r\n\
+    {\"message\":\"too many connections at once (MAX_CONNECTIONS)\",\"code\":\"upstream_unavailable\",\"request_id\":\"unassigned\"}";
+
+/// What bounds the connections of all listeners.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at once. One above is answered 503.
+    pub connections: usize,
+    /// How long a request head may take from its first byte to its last.
+    pub header_timeout: Duration,
+}
+
+/// Who is at the other end of a connection; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    /// The listener that the connection came in on.
+    pub(crate) listener: &'static str,
+    /// The other end. An IPv4 address is never given in its IPv6-mapped form.
+    pub(crate) address: SocketAddr,
+    /// Whether the other end has one of this machine's own addresses.
+    pub(crate) own_machine: bool,
+}
+
+impl Peer {
+    fn new(listener: &'static str, address: SocketAddr) -> Self {
+        let ip = address.ip().to_canonical();
+        let own_machine = ip.is_loopback() || has_address(ip);
+        Self {
+            listener,
+            address: SocketAddr::new(ip, address.port()),
+            own_machine,
+        }
+    }
+}
+
+/// Whether an interface of this machine has this address. Unreadable interfaces count as
+/// a yes: the stricter rule then applies.
+fn has_address(ip: IpAddr) -> bool {
+    let Ok(interfaces) = getifaddrs() else {
+        return true;
+    };
+    interfaces
+        .filter_map(|interface| interface.address)
+        .filter_map(|address| {
+            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+        })
+        .any(|own| own.to_canonical() == ip)
+}
+
+/// A bound socket with what it serves.
+pub(crate) struct Listener {
+    pub(crate) name: &'static str,
+    pub(crate) socket: TcpListener,
+    pub(crate) router: Router,
+}
+
+/// What the connections of all listeners share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) slots: Arc<Semaphore>,
+    /// Cancelled when no more is accepted and idle connections close.
+    pub(crate) stop: CancellationToken,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl Listener {
+    /// Accepts until `stop`; the connections go on in tasks of their own.
+    pub(crate) async fn serve(self, shared: Shared) {
+        loop {
+            let accepted = tokio::select! {
+                // Stopping comes first: a busy listener would otherwise never see it.
+                biased;
+                () = shared.stop.cancelled() => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => self.admit(stream, address, &shared),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(listener = self.name, %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, address: SocketAddr, shared: &Shared) {
+        let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
+            tracing::warn!(listener = self.name, %address, "too many connections");
+            shared
+                .tracker
+                .spawn(turn_away(stream, shared.limits.header_timeout));
+            return;
+        };
+        // A relay forwards small messages; they must not wait for an acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let peer = Peer::new(self.name, address);
+        let connection = connection(stream, peer, self.router.clone(), shared.clone());
+        shared.tracker.spawn(async move {
+            connection.await;
+            drop(slot);
+        });
+    }
+}
+
+/// Whether `accept` failed because that one connection was already gone.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionRefused | ConnectionAborted | ConnectionReset
+    )
+}
+
+async fn turn_away(mut stream: TcpStream, limit: Duration) {
+    // A client that does not even take these bytes is simply dropped.
+    let _ = tokio::time::timeout(limit, async {
+        stream.write_all(TOO_MANY).await?;
+        stream.shutdown().await
+    })
+    .await;
+}
+
+async fn connection(stream: TcpStream, peer: Peer, router: Router, shared: Shared) {
+    let in_flight = InFlight::default();
+    let io = HeadDeadline::new(stream, shared.limits.header_timeout, in_flight.clone());
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        let held = in_flight.begin();
+        request.extensions_mut().insert(peer);
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move {
+            // The router's own error type has no values.
+            let response = answer.await?;
+            Ok::<_, Infallible>(response.map(|body| held.until_sent(body)))
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(KEEP_ALIVE)
+        .max_header_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        ended = connection.as_mut() => ended,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer = %peer.address, listener = peer.listener, %error, "connection ended");
+    }
+}

@@ -1,0 +1,54 @@
+//! The OpenAPI document, made from the routes and the wire types.
+
+use axum::body::Bytes;
+use utoipa::OpenApi;
+
+use crate::router;
+
+/// What the document says beside the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "browserd",
+        description = "Makes a browser machine usable from outside.\n\n\
+            Every error has the shape `Error`. Every response has an `X-Request-Id`; a client's \
+            own well-formed one is kept. Requests made by web pages are refused unless their \
+            origin is configured.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags((name = "operations", description = "Health, readiness, documents")),
+    components(schemas(browserd_api::Error))
+)]
+pub(crate) struct Document;
+
+/// The document as YAML, as committed in openapi.yaml.
+///
+/// # Panics
+///
+/// Never: the document is plain data, and it is the same in every run.
+#[must_use]
+pub fn openapi_yaml() -> String {
+    let (_, document) = router::documented().split_for_parts();
+    Rendered::yaml(&document)
+}
+
+/// The document in both notations, made once.
+#[derive(Debug, Clone)]
+pub(crate) struct Rendered {
+    pub(crate) yaml: Bytes,
+    pub(crate) json: Bytes,
+}
+
+impl Rendered {
+    pub(crate) fn new(document: &utoipa::openapi::OpenApi) -> Self {
+        let json = document.to_json().expect("plain data has a JSON form");
+        Self {
+            yaml: Self::yaml(document).into(),
+            json: json.into(),
+        }
+    }
+
+    fn yaml(document: &utoipa::openapi::OpenApi) -> String {
+        document.to_yaml().expect("plain data has a YAML form")
+    }
+}

@@ -1,0 +1,86 @@
+//! All routes, in flat tables: one for each port.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{any, get},
+};
+use http::{Method, Uri};
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    app::App,
+    cors,
+    error::{self, ApiError},
+    middleware::{access_log, caller, caller::Surface, request_id},
+    openapi::{Document, Rendered},
+    routes::{devtools, docs, metrics as metrics_route, operations},
+};
+
+/// The API port's routes with their documentation, in the order of openapi.yaml.
+pub(crate) fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        // Operations
+        .routes(routes!(operations::get_healthz))
+        .routes(routes!(operations::get_readyz))
+}
+
+/// The API port.
+pub(crate) fn api(app: &App) -> Router {
+    let (router, document) = documented().split_for_parts();
+    let router = router
+        .with_state(app.clone())
+        .merge(docs::router(Rendered::new(&document)))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method);
+    dress(router, app, Surface::Api)
+}
+
+/// The DevTools port. Any path may be a WebSocket; the routes are there to be counted by name.
+pub(crate) fn devtools(app: &App) -> Router {
+    let router = Router::new()
+        .route("/json", any(devtools::serve))
+        .route("/json/", any(devtools::serve))
+        .route("/json/{*rest}", any(devtools::serve))
+        .fallback(devtools::serve)
+        .with_state(app.clone());
+    dress(router, app, Surface::DevTools)
+}
+
+/// The metrics port.
+pub(crate) fn metrics(app: &App) -> Router {
+    let router = Router::new()
+        .route("/metrics", get(metrics_route::get_metrics))
+        .with_state(app.clone())
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method);
+    dress(router, app, Surface::Api)
+}
+
+/// Puts the middleware around a port's routes. The layer added last is the outermost.
+fn dress(router: Router, app: &App, surface: Surface) -> Router {
+    let rules = Arc::new(app.config.rules.clone());
+    let router = match cors::layer(&rules) {
+        Some(layer) => router.layer(layer),
+        None => router,
+    };
+    router
+        .layer(from_fn_with_state((surface, rules), caller::layer))
+        .layer(from_fn(error::render))
+        .layer(from_fn_with_state(app.metrics.clone(), access_log::layer))
+        .layer(from_fn(request_id::layer))
+}
+
+async fn no_such_route(uri: Uri) -> ApiError {
+    ApiError::no_such_route(uri.path())
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::wrong_method(uri.path(), &method)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! The handlers, a file per resource. Each extracts, calls one domain method, converts.
+
+pub(crate) mod devtools;
+pub(crate) mod docs;
+pub(crate) mod metrics;
+pub(crate) mod operations;

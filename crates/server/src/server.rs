@@ -1,0 +1,174 @@
+//! Binding, running and draining the listeners.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::Router;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    app::{App, Config, Domains},
+    listener::{Listener, Shared},
+    router,
+};
+
+/// How many connections may wait to be accepted, per port.
+const BACKLOG: u32 = 1024;
+
+/// Where to listen. Port 0 lets the system choose.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The address of all ports. `::` takes IPv4 too, and falls back to `0.0.0.0` on a
+    /// machine without IPv6.
+    pub address: IpAddr,
+    /// Port of the HTTP API.
+    pub api: u16,
+    /// Port of the DevTools proxy.
+    pub devtools: u16,
+    /// Port of the metrics.
+    pub metrics: u16,
+}
+
+/// A port cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({setting})")]
+pub struct BindError {
+    address: SocketAddr,
+    setting: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+/// The bound sockets. Clients can connect, and are answered once [`Server::run`] is called.
+#[derive(Debug)]
+pub struct Server {
+    api: TcpListener,
+    devtools: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Server {
+    /// Binds all ports, so that a conflict shows before any work has begun.
+    ///
+    /// # Errors
+    ///
+    /// The address, the setting that chose its port, and the system's error.
+    pub fn bind(listen: &Listen) -> Result<Self, BindError> {
+        let bind = |port, setting| bind(SocketAddr::new(listen.address, port), setting);
+        Ok(Self {
+            api: bind(listen.api, "PORT")?,
+            devtools: bind(listen.devtools, "DEVTOOLS_PROXY_PORT")?,
+            metrics: bind(listen.metrics, "METRICS_PORT")?,
+        })
+    }
+
+    /// Serves in tasks of its own until drained through the returned handle.
+    pub fn run(self, config: Config, domains: Domains) -> Running {
+        let connections = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let shared = Shared {
+            slots: Arc::new(Semaphore::new(config.limits.connections)),
+            limits: config.limits.clone(),
+            stop: stop.clone(),
+            tracker: connections.clone(),
+        };
+        let app = App::new(config, domains);
+        let start = |name, socket, router: Router| {
+            connections.spawn(
+                Listener {
+                    name,
+                    socket,
+                    router,
+                }
+                .serve(shared.clone()),
+            );
+        };
+        start("api", self.api, router::api(&app));
+        start("devtools", self.devtools, router::devtools(&app));
+        start("metrics", self.metrics, router::metrics(&app));
+        Running {
+            app,
+            stop,
+            connections,
+        }
+    }
+}
+
+/// The listeners at work. Dropping it changes nothing; draining is asked for step by step.
+#[derive(Debug)]
+pub struct Running {
+    app: App,
+    stop: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Running {
+    /// Says not ready, closes the sockets, and lets idle connections go.
+    pub fn stop_accepting(&self) {
+        self.app.begin_draining();
+        self.stop.cancel();
+        self.connections.close();
+    }
+
+    /// Tells every DevTools session that the daemon goes, and waits until all have ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// The sessions end all the same; only the waiting stops.
+    pub async fn end_sessions(&self) {
+        self.app.sessions.end_all().await;
+    }
+
+    /// Waits until every connection has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only the waiting stops.
+    pub async fn end_connections(&self) {
+        self.connections.wait().await;
+    }
+}
+
+fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BindError> {
+    let bound = match (address.ip(), bind_one(address)) {
+        // No IPv6 on this machine: everything is everything IPv4.
+        (IpAddr::V6(ip), Err(error)) if ip.is_unspecified() && is_without_ipv6(&error) => bind_one(
+            SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()),
+        ),
+        (_, bound) => bound,
+    };
+    bound.map_err(|source| BindError {
+        address,
+        setting,
+        source,
+    })
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
+    let no_family = error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT);
+    no_family || matches!(error.kind(), Unsupported | AddrNotAvailable)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // A restarted daemon must not wait for its old connections' TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    TcpSocket::from_std_stream(socket.into()).listen(BACKLOG)
+}

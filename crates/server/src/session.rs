@@ -1,0 +1,120 @@
+//! DevTools sessions: from the accepted upgrade to the last byte.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use browserd_devtools::{
+    client::Opened,
+    relay::{self, Leg, Outcome},
+    upstream::{Endpoint, Upstream},
+};
+use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
+
+use crate::{listener::HeadDeadline, metrics::Metrics};
+
+/// All open sessions.
+#[derive(Debug, Clone)]
+pub(crate) struct Sessions {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    options: relay::Options,
+    metrics: Metrics,
+}
+
+/// A session that Chromium has accepted and the client is about to.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) client: OnUpgrade,
+    pub(crate) opened: Opened,
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// The id of the target, for a session below browser level.
+    pub(crate) target: Option<String>,
+    pub(crate) upstream: Upstream,
+}
+
+impl Sessions {
+    pub(crate) fn new(metrics: Metrics, options: relay::Options) -> Self {
+        Self {
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            options,
+            metrics,
+        }
+    }
+
+    /// Relays in a task of its own, which ends with either side or with the daemon.
+    pub(crate) fn start(&self, accepted: Accepted) {
+        let open = self.metrics.session();
+        let sessions = self.clone();
+        let session = async move {
+            sessions.relay(accepted).await;
+            drop(open);
+        };
+        self.tracker.spawn(session.in_current_span());
+    }
+
+    /// Tells every client that the daemon goes, and waits until all sessions have ended.
+    pub(crate) async fn end_all(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    async fn relay(&self, accepted: Accepted) {
+        let Accepted {
+            client,
+            opened,
+            endpoint,
+            target,
+            upstream,
+        } = accepted;
+        let client = match client.await {
+            Ok(upgraded) => leg(upgraded),
+            Err(error) => {
+                tracing::debug!(%error, "the client was gone before its upgrade");
+                return;
+            }
+        };
+        let chromium = Leg {
+            stream: opened.stream,
+            read_ahead: opened.read_ahead,
+        };
+        let verdict = || async { upstream.verdict(&endpoint, target.as_deref()).await };
+        let outcome = relay::run(client, chromium, &self.options, &self.stop, verdict).await;
+        self.report(&outcome, target.as_deref());
+        if outcome.abort {
+            // What the client has is cut within a frame; only a reset says so.
+            let _ = outcome.client.set_zero_linger();
+        }
+    }
+
+    fn report<C, U>(&self, outcome: &Outcome<C, U>, target: Option<&str>) {
+        let ended_by = outcome.ended_by.as_str();
+        self.metrics
+            .session_ended(ended_by, outcome.to_client_bytes, outcome.to_upstream_bytes);
+        tracing::info!(
+            session.ended_by = ended_by,
+            session.close_code = outcome.close_code,
+            session.target = target,
+            session.to_client_bytes = outcome.to_client_bytes,
+            session.to_upstream_bytes = outcome.to_upstream_bytes,
+            session.aborted = outcome.abort,
+            "devtools session ended"
+        );
+    }
+}
+
+/// The plain stream under an upgraded connection, with what was read past the handshake.
+fn leg(upgraded: Upgraded) -> Leg<TcpStream> {
+    let Parts { io, read_buf, .. } = upgraded
+        .downcast::<TokioIo<HeadDeadline<TcpStream>>>()
+        .expect("every connection that the listener serves is of this type");
+    Leg {
+        stream: io.into_inner().into_inner(),
+        read_ahead: Bytes::from(read_buf),
+    }
+}
