@@ -231,7 +231,9 @@ async fn a_file_and_its_directories_may_come_late() {
     let mut follower = follower(&path, Start::End);
     assert_eq!(state(&mut follower).await, State::Missing);
     fs::create_dir(dir.path().join("a")).unwrap();
+    quiet(&mut follower).await;
     fs::create_dir(dir.path().join("a/b")).unwrap();
+    quiet(&mut follower).await;
     append(&path, "first\n");
     assert_eq!(text(&mut follower).await, "first");
 }
@@ -246,17 +248,16 @@ async fn a_directory_may_be_deleted_and_made_again() {
         let mut follower = follower(&path, Start::Beginning);
         assert_eq!(text(&mut follower).await, round.to_string());
         fs::remove_dir_all(dir.path().join("a")).unwrap();
-        loop {
-            if event(&mut follower).await == Event::State(State::Missing) {
-                break;
-            }
-        }
+        while event(&mut follower).await != Event::State(State::Missing) {}
         fs::create_dir_all(path.parent().unwrap()).unwrap();
+        quiet(&mut follower).await;
         append(&path, "again\n");
         assert_eq!(text(&mut follower).await, "again");
         // Renamed away and replaced, which leaves the old directory watched unless it is noticed.
         fs::rename(dir.path().join("a/b"), dir.path().join("a/old")).unwrap();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
+        while event(&mut follower).await != Event::State(State::Missing) {}
+        quiet(&mut follower).await;
         append(&path, "replaced\n");
         assert_eq!(text(&mut follower).await, "replaced");
         fs::remove_dir_all(dir.path().join("a")).unwrap();

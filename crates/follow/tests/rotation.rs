@@ -176,6 +176,23 @@ async fn several_rotations_between_two_looks() {
 }
 
 #[tokio::test]
+async fn rotations_before_the_first_look_at_a_new_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    fs::write(numbered(&path, 3), "from before\n").unwrap();
+    let mut follower = waiting(&path).await;
+    for number in 0..3 {
+        writeln!(create(&path), "{number}").unwrap();
+        if number < 2 {
+            rotate(&path, 5);
+        }
+    }
+    for number in 0..3 {
+        assert_eq!(line(&mut follower).await.bytes, number.to_string());
+    }
+}
+
+#[tokio::test]
 async fn several_rotations_by_date_with_the_first_file_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
@@ -225,6 +242,12 @@ async fn a_file_moved_to_another_directory_is_read_to_its_end() {
     writeln!(file, "two").unwrap();
     assert_eq!(line(&mut follower).await.bytes, "two");
     let mut new = create(&path);
+    // The new file is seen while it is empty.
+    let early = timeout(Duration::from_millis(50), follower.next()).await;
+    assert!(
+        !matches!(early, Ok(Ok(Some(Event::Line(_))))),
+        "unexpected {early:?}"
+    );
     writeln!(file, "three").unwrap();
     assert_eq!(line(&mut follower).await.bytes, "three");
     writeln!(new, "four").unwrap();

@@ -6,7 +6,7 @@ use browserd_devtools::client::{Error, MAX_BODY_BYTES, OpenError, fetch, open_we
 use http::{Method, StatusCode};
 use tokio::time::sleep;
 
-use crate::server::{Act, Server};
+use crate::server::{Act, IMPATIENT, Server};
 use crate::support::{Watched, free_port};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -58,18 +58,13 @@ async fn a_suspected_browser_is_withdrawn_and_comes_back_when_it_answers() {
 #[tokio::test]
 async fn a_server_that_closes_idle_connections_is_not_asked_in_a_tight_loop() {
     let browser = Server::browser("one", &[]).await;
+    browser.on(IMPATIENT, Act::Hang);
     let watched = Watched::fixed(&format!("http://127.0.0.1:{}", browser.port()));
     watched.up().await;
-    // Every connection but those that ask is closed: the server answers and hangs up.
-    let url = format!("ws://127.0.0.1:{}/devtools/browser/one", browser.port());
-    let body = format!("{{\"webSocketDebuggerUrl\": \"{url}\"}}");
-    let length = body.len();
-    let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
-    browser.on("/json/version", Act::SendAndClose(reply.into_bytes()));
     let before = browser.requests();
     sleep(Duration::from_secs(1)).await;
     let asked = browser.requests() - before;
-    assert!(asked < 20, "asked {asked} times in a second");
+    assert!((2..20).contains(&asked), "asked {asked} times in a second");
     assert!(watched.status().up);
 }
 

@@ -3,12 +3,17 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::support::{free_port, line};
+
+/// Not a path: on it, the server closes connections on which nothing is asked.
+pub(crate) const IMPATIENT: &str = "impatient";
 
 /// What the server does with a request.
 #[derive(Clone)]
@@ -123,8 +128,11 @@ async fn converse(
     acts: Arc<Mutex<HashMap<String, Act>>>,
     requests: Arc<AtomicUsize>,
 ) {
-    if acts.lock().unwrap().contains_key("close") {
-        return;
+    if acts.lock().unwrap().contains_key(IMPATIENT) {
+        let asked = timeout(Duration::from_millis(5), stream.peek(&mut [0])).await;
+        if asked.is_err() {
+            return;
+        }
     }
     let mut head = Vec::new();
     let mut byte = [0];
