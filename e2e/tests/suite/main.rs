@@ -1,0 +1,157 @@
+//! The whole suite. Every test is named `<file>::<function>` and is run by
+//! `cargo test -p browserd-e2e --test suite -- <part of the name>`.
+
+mod basics;
+mod callers;
+mod clients;
+mod discovery;
+mod errors;
+mod heavy;
+mod raw;
+mod restart;
+mod shared;
+mod shutdown;
+mod targets;
+
+use std::{process::ExitCode, sync::Arc};
+
+use browserd_e2e::case;
+use libtest_mimic::{Arguments, Trial};
+use tokio::runtime::{Handle, Runtime};
+
+use self::shared::{Shared, Suite};
+
+/// Lists tests by their path; each is an `async fn(Suite) -> anyhow::Result<()>`.
+macro_rules! tests {
+    ($handle:ident, $suite:ident: $($module:ident { $($name:ident)* })*) => {
+        vec![$($(trial(
+            concat!(stringify!($module), "::", stringify!($name)),
+            $handle,
+            $suite,
+            $module::$name,
+        )),*),*]
+    };
+}
+
+fn trial<F>(name: &str, handle: &Handle, suite: &Suite, test: fn(Suite) -> F) -> Trial
+where
+    F: Future<Output = anyhow::Result<()>> + 'static,
+{
+    let (handle, suite) = (handle.clone(), Arc::clone(suite));
+    Trial::test(name, move || {
+        Ok(handle.block_on(case::run(Box::pin(test(suite))))?)
+    })
+}
+
+/// All tests. The long ones come first, so that the others run beside them.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
+    tests![handle, suite:
+        restart {
+            fifty_kills_leave_nothing_behind
+        }
+        callers {
+            no_page_gets_in_and_real_clients_do
+            a_configured_origin_gets_in
+            an_origin_that_is_not_configured_does_not
+            only_internal_names_get_in_until_one_is_configured
+            an_origin_like_the_host_gets_into_devtools_alone
+            fetch_metadata_of_another_site_is_refused
+        }
+        heavy {
+            ninety_mebibytes_in_and_two_hundred_out
+            a_stalled_client_costs_nothing_and_disturbs_nobody
+        }
+        clients {
+            playwright_by_http
+            playwright_by_http_with_a_slash
+            playwright_by_ws
+            playwright_by_ws_with_a_slash
+            playwright_behind_a_prefix
+            playwright_by_ws_behind_a_prefix
+            playwright_for_python
+            puppeteer_by_url
+            puppeteer_by_ws
+            puppeteer_behind_a_prefix
+            python_websocket_client_with_its_origin
+            chromiumoxide_opens_a_page
+            two_clients_at_once
+            cookies
+            download
+            upload
+            service_worker
+            popup
+            frames
+        }
+        targets {
+            every_document_is_served_with_and_without_a_slash
+            addresses_are_those_that_the_client_used
+            addresses_follow_the_proxy_in_front
+            credentials_stay_in_the_addresses
+            a_target_is_opened_activated_and_closed
+            targets_are_not_opened_by_get
+        }
+        raw {
+            a_page_socket_ends_with_1000_when_its_target_closes
+            a_target_is_found_behind_any_prefix
+            an_unknown_target_gets_chromiums_own_answer
+            any_other_path_is_the_current_browser
+            compression_is_not_negotiated
+            the_upstream_sees_neither_origin_nor_credentials
+        }
+        restart {
+            connections_wait_while_chromium_restarts
+            nothing_to_wait_for_is_said_with_503
+            the_stack_stops_by_term_alone
+        }
+        discovery {
+            a_log_that_is_absent_at_first
+            a_log_rotated_by_rename
+            a_log_rotated_by_copytruncate
+            a_line_of_100_kib_before_the_url
+            a_url_written_in_two_halves
+            two_urls_within_a_second
+            a_stale_url_at_the_start
+            a_stale_url_behind_a_live_one
+            a_death_without_a_new_line
+        }
+        errors {
+            settings_that_cannot_be
+            a_port_in_use
+            a_log_that_cannot_be_read
+            handshakes_that_are_malformed
+            a_header_of_a_mebibyte
+            a_request_that_never_comes
+            a_client_that_vanishes
+            a_client_that_closes_only_its_side
+            bytes_after_the_close
+            a_frame_that_cannot_be
+            a_client_that_never_reads
+        }
+        shutdown {
+            every_session_ends_with_1001
+            a_stalled_session_does_not_hold_it_up
+            connections_that_wait_are_let_go
+        }
+        basics {
+            health_and_readiness
+            readiness_names_what_is_missing
+            the_document_and_its_aliases
+            the_page_of_the_api_needs_no_network
+            errors_have_the_one_shape
+            request_ids_are_taken_or_made
+            each_request_is_logged_once
+            metrics_tell_of_sessions
+        }
+    ]
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = Runtime::new().expect("a runtime");
+    let suite = Arc::new(Shared::default());
+    let conclusion = libtest_mimic::run(&arguments, trials(runtime.handle(), &suite));
+    // The stacks that tests shared go down here.
+    drop(suite);
+    conclusion.exit_code()
+}
