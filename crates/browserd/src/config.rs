@@ -147,7 +147,7 @@ pub(crate) struct Log {
     /// auto (text on a terminal, else JSON), text or json
     #[arg(long, env = "LOG_FORMAT", default_value = "auto", value_parser = parse::log_format)]
     pub(crate) log_format: LogFormat,
-    /// A level, or a filter such as info,browserd_devtools=debug
+    /// A level, or a filter of levels by crate
     #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = parse::log_level)]
     pub(crate) log_level: String,
 }

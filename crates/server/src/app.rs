@@ -51,7 +51,7 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(config: Config, domains: Domains) -> Self {
         let metrics = Metrics::new();
-        let sessions = Sessions::new(metrics.clone(), config.relay.clone());
+        let sessions = Sessions::new(metrics.clone(), config.relay);
         Self {
             domains,
             config: Arc::new(config),

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use browserd_devtools::{
     client::Opened,
     relay::{self, Leg, Outcome},
@@ -115,6 +114,6 @@ fn leg(upgraded: Upgraded) -> Leg<TcpStream> {
         .expect("every connection that the listener serves is of this type");
     Leg {
         stream: io.into_inner().into_inner(),
-        read_ahead: Bytes::from(read_buf),
+        read_ahead: read_buf,
     }
 }

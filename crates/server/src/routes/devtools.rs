@@ -9,7 +9,6 @@ use browserd_devtools::{
     discovery::{self, Address, Route},
     reach::Answer,
 };
-use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 
@@ -102,7 +101,7 @@ fn passed_on(
         body,
     }: Reply,
 ) -> Response {
-    let mut response = (status, Bytes::from(body)).into_response();
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
