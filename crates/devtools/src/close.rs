@@ -11,13 +11,28 @@ pub struct Close {
 
 impl Close {
     /// The target was closed; the browser lives on.
-    pub const TARGET_CLOSED: Self = Self { code: 1000, reason: "target closed" };
+    pub const TARGET_CLOSED: Self = Self {
+        code: 1000,
+        reason: "target closed",
+    };
     /// The daemon stops.
-    pub const GOING_AWAY: Self = Self { code: 1001, reason: "browserd is shutting down" };
+    pub const GOING_AWAY: Self = Self {
+        code: 1001,
+        reason: "browserd is shutting down",
+    };
     /// The client sent what cannot be a WebSocket frame.
-    pub const PROTOCOL_ERROR: Self = Self { code: 1002, reason: "malformed frame" };
+    pub const PROTOCOL_ERROR: Self = Self {
+        code: 1002,
+        reason: "malformed frame",
+    };
     /// Chromium ended the connection without a reason that can be told.
-    pub const UPSTREAM_LOST: Self = Self { code: 1011, reason: "upstream closed the connection" };
+    pub const UPSTREAM_LOST: Self = Self {
+        code: 1011,
+        reason: "upstream closed the connection",
+    };
     /// The browser is gone; a new connection waits for the next one.
-    pub const BROWSER_RESTARTED: Self = Self { code: 1012, reason: "browser restarted" };
+    pub const BROWSER_RESTARTED: Self = Self {
+        code: 1012,
+        reason: "browser restarted",
+    };
 }

@@ -1,6 +1,6 @@
 //! One event per request, and the span that gives every other event its request id.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::{
     Extension,
@@ -47,11 +47,16 @@ pub(crate) async fn layer(
         http.method = %method,
         http.path = path,
         http.status = status,
-        duration_ms = started.elapsed().as_secs_f64() * 1000.0,
+        duration_ms = milliseconds(started.elapsed()),
         peer = %peer.address,
         listener = peer.listener,
         refused = response.extensions().get::<Refusal>().map(|refusal| refusal.rule()),
         "request"
     );
     response
+}
+
+/// To the microsecond: more digits are noise.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -17,7 +17,9 @@ pub(crate) fn router(document: Rendered) -> Router {
     let yaml = get(async move || answer("application/yaml", yaml));
     let json = get(async move || answer("application/json", json));
     // Calls from the page would carry an Origin, which is refused: so it offers none.
-    let config = Config::from("/openapi.json").supported_submit_methods([""; 0]);
+    let config = Config::from("/openapi.json")
+        .use_base_layout()
+        .supported_submit_methods([""; 0]);
     let page = Router::from(SwaggerUi::new("/docs").config(config)).layer(from_fn(guard));
     Router::new()
         .route("/openapi.yaml", yaml.clone())
