@@ -3,6 +3,7 @@
 //! Everything goes through [`Files`]; paths are checked once, by [`FsPath::parse`]. Whatever
 //! touches the disk does so on the runtime's blocking threads.
 
+mod archive;
 mod change;
 mod error;
 mod info;
@@ -21,6 +22,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use archive::{
+    ArchiveKind, ArchiveLimits, Compression, PackFormat, Packed, Spool, Spooled, Unpacked,
+};
 pub use error::{Error, OsKind, PathProblem, Result};
 pub use info::FileInfo;
 pub use list::{ListOptions, Listing, MAX_PAGE_ENTRIES};
@@ -38,6 +44,10 @@ const MAX_SWEPT: usize = 4096;
 pub struct Config {
     /// Where content waits that can neither go to its place nor be held in memory.
     pub spool_dir: PathBuf,
+    /// How much an archive may hold.
+    pub archive_limits: ArchiveLimits,
+    /// So many archives may be packed or unpacked at once; each holds a thread.
+    pub max_archives: usize,
 }
 
 /// The files of the machine. Clones are handles of the same.
@@ -54,6 +64,19 @@ pub(crate) struct Shared {
     commits: Mutex<()>,
     /// The directories, by device and inode, in which leftovers were looked for.
     swept: Mutex<HashSet<(u64, u64)>>,
+    archives: Arc<Semaphore>,
+}
+
+impl Config {
+    /// The defaults, with a place for what must wait on the disk.
+    #[must_use]
+    pub fn new(spool_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            spool_dir: spool_dir.into(),
+            archive_limits: ArchiveLimits::default(),
+            max_archives: 32,
+        }
+    }
 }
 
 impl Files {
@@ -61,6 +84,7 @@ impl Files {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let shared = Shared {
+            archives: Arc::new(Semaphore::new(config.max_archives)),
             config,
             commits: Mutex::new(()),
             swept: Mutex::default(),
@@ -84,6 +108,14 @@ impl Files {
 }
 
 impl Shared {
+    /// Room for one more archive.
+    fn archive_permit(&self) -> Result<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.archives).try_acquire_owned();
+        permit.map_err(|_| Error::TooManyArchives {
+            limit: self.config.max_archives,
+        })
+    }
+
     /// Removes a crashed daemon's leftovers from a directory that is written to for the first
     /// time.
     fn sweep_once(&self, dir: &Path) {

@@ -104,7 +104,12 @@ fn duplicate(src: &FsPath, dest: &FsPath) -> Result<()> {
 }
 
 /// Copies beside the destination, then takes the destination's place.
-fn place_copy(src: &Path, metadata: &Metadata, dest: &Path, action: &'static str) -> Result<()> {
+pub(crate) fn place_copy(
+    src: &Path,
+    metadata: &Metadata,
+    dest: &Path,
+    action: &'static str,
+) -> Result<()> {
     let parent = dest.parent().unwrap_or_else(|| Path::new("/"));
     let stage = TempDir::create(parent).attempt(action, dest)?;
     let staged = stage.path().join("content");

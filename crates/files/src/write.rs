@@ -5,25 +5,17 @@
 //! synced: after a power cut the file may have its old content, but never a part of the new.
 
 mod draft;
+pub(crate) mod grouped;
 pub(crate) mod target;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 
-use crate::{Error, Files, FsPath, Mode, Result, blocking};
+use crate::{Files, FsPath, Mode, Result, blocking};
 use draft::Draft;
-pub(crate) use draft::room;
-
-/// Chunks are handed to the disk in groups of about this size. Two groups are held at most: one
-/// that is being written and one that fills.
-const GROUP_BYTES: usize = 512 * 1024;
-/// A group has no more chunks than one system call takes.
-const GROUP_CHUNKS: usize = 1024;
+pub(crate) use draft::{room, write_chunks};
+use grouped::{Grouped, Sink as _};
 
 /// How a file is to be written.
 #[derive(Debug, Clone, Default)]
@@ -77,11 +69,7 @@ pub struct Written {
 /// A write under way. Dropping it leaves the file as it was, unless it is written in place.
 #[derive(Debug)]
 pub struct Writer {
-    path: PathBuf,
-    draft: Option<Arc<Draft>>,
-    group: Vec<Bytes>,
-    group_bytes: usize,
-    in_flight: Option<JoinHandle<Result<()>>>,
+    grouped: Grouped<Draft>,
 }
 
 impl Files {
@@ -93,13 +81,9 @@ impl Files {
         path.not_root()?;
         let shared = Arc::clone(&self.shared);
         let target = path.as_path().to_owned();
-        let opened = blocking(path, move || Draft::open(shared, &target, options)).await?;
+        let draft = blocking(path, move || Draft::open(shared, &target, options)).await?;
         Ok(Writer {
-            path: path.as_path().to_owned(),
-            draft: Some(Arc::new(opened)),
-            group: Vec::new(),
-            group_bytes: 0,
-            in_flight: None,
+            grouped: Grouped::new(draft),
         })
     }
 }
@@ -110,66 +94,20 @@ impl Writer {
     /// # Cancel safety
     /// The chunk may or may not have been taken: a dropped call ends the write.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        if chunk.is_empty() {
-            return Ok(());
-        }
-        self.group_bytes += chunk.len();
-        self.group.push(chunk);
-        if self.group_bytes >= GROUP_BYTES || self.group.len() >= GROUP_CHUNKS {
-            self.settle().await?;
-            let draft = self.draft.clone().ok_or(Error::BrokenOff)?;
-            let group = std::mem::take(&mut self.group);
-            self.group_bytes = 0;
-            let work = move || draft.write_all(&group);
-            self.in_flight = Some(tokio::task::spawn_blocking(work));
-        }
-        Ok(())
+        self.grouped.write(chunk).await
     }
 
     /// Makes the bytes the file's content, durably.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the old content or the new one.
-    pub async fn finish(mut self) -> Result<Written> {
-        self.settle().await?;
-        let draft = self.draft.take().and_then(Arc::into_inner);
-        let draft = draft.ok_or(Error::BrokenOff)?;
-        let group = std::mem::take(&mut self.group);
-        blocking(&self.path, move || {
-            draft.write_all(&group)?;
+    pub async fn finish(self) -> Result<Written> {
+        let (draft, rest) = self.grouped.finish().await?;
+        let path = draft.path().to_owned();
+        blocking(path, move || {
+            draft.write_all(&rest)?;
             draft.commit()
         })
         .await
-    }
-
-    /// Waits for the group that is being written.
-    async fn settle(&mut self) -> Result<()> {
-        let Some(in_flight) = &mut self.in_flight else {
-            return Ok(());
-        };
-        let done = in_flight.await;
-        self.in_flight = None;
-        let done = done.unwrap_or_else(|_| Err(interrupted(&self.path)));
-        if done.is_err() {
-            self.draft = None;
-        }
-        done
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // Removing a large file takes a while, which a runtime's thread does not have.
-        if let (Some(draft), Ok(runtime)) =
-            (self.draft.take(), tokio::runtime::Handle::try_current())
-        {
-            runtime.spawn_blocking(move || drop(draft));
-        }
-    }
-}
-
-fn interrupted(path: &Path) -> Error {
-    Error::Interrupted {
-        path: path.to_owned(),
     }
 }

@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Placement, Precondition, WriteOptions, Written, target::Target};
+use super::{Placement, Precondition, WriteOptions, Written, grouped::Sink, target::Target};
 use crate::{
     Mode, Result, Shared,
     error::{Attempt, Error},
@@ -94,25 +94,6 @@ impl Draft {
                 Ok(())
             }
         }
-    }
-
-    /// Writes all chunks behind what is written already.
-    pub(super) fn write_all(&self, chunks: &[Bytes]) -> Result<()> {
-        let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|it| IoSlice::new(it)).collect();
-        let mut left = slices.as_mut_slice();
-        // Empty slices at the front would make a write of nothing look like a full disk.
-        IoSlice::advance_slices(&mut left, 0);
-        let mut file = self.file();
-        while !left.is_empty() {
-            let some = left.len().min(MAX_SLICES);
-            match file.write_vectored(&left[..some]) {
-                Ok(0) => return Err(Error::os(ACTION, &self.path, Errno::IO)),
-                Ok(written) => IoSlice::advance_slices(&mut left, written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::os(ACTION, &self.path, error)),
-            }
-        }
-        Ok(())
     }
 
     /// Makes what was written the file's content.
@@ -221,6 +202,34 @@ impl Draft {
             other => other,
         }
     }
+}
+
+impl Sink for Draft {
+    fn write_all(&self, chunks: &[Bytes]) -> Result<()> {
+        write_chunks(self.file(), chunks).attempt(ACTION, &self.path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Writes all chunks behind what is written already.
+pub(crate) fn write_chunks(mut file: &File, chunks: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|it| IoSlice::new(it)).collect();
+    let mut left = slices.as_mut_slice();
+    // Empty slices at the front would make a write of nothing look like a failure.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        let some = left.len().min(MAX_SLICES);
+        match file.write_vectored(&left[..some]) {
+            Ok(0) => return Err(Errno::IO.into()),
+            Ok(written) => IoSlice::advance_slices(&mut left, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl Precondition {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod archives;
 mod bad_input;
+mod hostile;
 mod operations;
 mod read;
 mod support;

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use browserd_files::{Config, Error, Files, FsPath, OsKind, WriteOptions, Written};
+use browserd_files::{
+    ArchiveKind, Config, Error, Files, FsPath, OsKind, PackFormat, Unpacked, WriteOptions, Written,
+};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
@@ -31,12 +33,19 @@ impl Place {
         Self::on(TempDir::new_in("/dev/shm").unwrap())
     }
 
+    /// On the disk, with other settings.
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut place = Self::new();
+        let mut config = Config::new(place.dir.path().join("spool"));
+        change(&mut config);
+        place.files = Files::new(config);
+        place
+    }
+
     fn on(dir: TempDir) -> Self {
         fs::create_dir(dir.path().join("root")).unwrap();
         fs::create_dir(dir.path().join("spool")).unwrap();
-        let config = Config {
-            spool_dir: dir.path().join("spool"),
-        };
+        let config = Config::new(dir.path().join("spool"));
         Self {
             files: Files::new(config),
             dir,
@@ -97,6 +106,29 @@ pub(crate) async fn read(files: &Files, path: &Path) -> Result<Vec<u8>, Error> {
     Ok(chunks.concat())
 }
 
+/// Uploads an archive and unpacks it.
+pub(crate) async fn unpack(
+    files: &Files,
+    archive: &[u8],
+    dest: &Path,
+    kind: ArchiveKind,
+) -> Result<Unpacked, Error> {
+    let mut spool = files.spool().await?;
+    for chunk in archive.chunks(100_000) {
+        spool.write(Bytes::copy_from_slice(chunk)).await?;
+    }
+    files
+        .unpack(spool.finish().await?, &fs_path(dest), kind)
+        .await
+}
+
+/// Packs a directory.
+pub(crate) async fn pack(files: &Files, dir: &Path, format: PackFormat) -> Result<Vec<u8>, Error> {
+    let packed = files.pack(&fs_path(dir), format).await?;
+    let chunks: Vec<Bytes> = packed.try_collect().await?;
+    Ok(chunks.concat())
+}
+
 /// Bytes that differ from place to place and from seed to seed.
 pub(crate) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -140,6 +172,18 @@ pub(crate) fn tree(root: &Path) -> BTreeMap<String, (u32, i128, Vec<u8>)> {
             if metadata.is_dir() {
                 left.push(path);
             }
+        }
+    }
+    found
+}
+
+/// What a tree holds, but for the times of directories: those tell that something was there for
+/// a moment.
+pub(crate) fn contents(root: &Path) -> BTreeMap<String, (u32, i128, Vec<u8>)> {
+    let mut found = tree(root);
+    for (mode, time, _) in found.values_mut() {
+        if *mode & 0o170_000 == 0o040_000 {
+            *time = 0;
         }
     }
     found

@@ -1,0 +1,78 @@
+//! How much an archive may hold.
+
+use crate::{Error, Result};
+
+/// Below this, the ratio says nothing: a small file of zeros is no attack.
+const RATIO_FROM_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much an archive may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArchiveLimits {
+    /// So many entries, of any kind.
+    pub entries: usize,
+    /// So many bytes when it is unpacked.
+    pub unpacked_bytes: u64,
+    /// So many unpacked bytes for each byte of the archive. It counts from 16 MiB on.
+    pub ratio: u64,
+}
+
+impl Default for ArchiveLimits {
+    fn default() -> Self {
+        Self {
+            entries: 100_000,
+            unpacked_bytes: 16 * 1024 * 1024 * 1024,
+            ratio: 1000,
+        }
+    }
+}
+
+/// What an archive has held so far.
+#[derive(Debug)]
+pub(super) struct Tally {
+    limits: ArchiveLimits,
+    packed_bytes: u64,
+    entries: usize,
+    unpacked_bytes: u64,
+}
+
+impl Tally {
+    pub(super) fn new(limits: ArchiveLimits, packed_bytes: u64) -> Self {
+        Self {
+            limits,
+            packed_bytes,
+            entries: 0,
+            unpacked_bytes: 0,
+        }
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        self.entries
+    }
+
+    pub(super) fn add_entries(&mut self, entries: usize) -> Result<()> {
+        self.entries = self.entries.saturating_add(entries);
+        if self.entries > self.limits.entries {
+            return Err(Error::ArchiveTooLarge {
+                reason: format!("it has more than {} entries", self.limits.entries),
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_bytes(&mut self, bytes: u64) -> Result<()> {
+        self.unpacked_bytes = self.unpacked_bytes.saturating_add(bytes);
+        let limits = &self.limits;
+        if self.unpacked_bytes > limits.unpacked_bytes {
+            return Err(Error::ArchiveTooLarge {
+                reason: format!("it unpacks to more than {} bytes", limits.unpacked_bytes),
+            });
+        }
+        let allowed = self.packed_bytes.saturating_mul(limits.ratio);
+        if self.unpacked_bytes > allowed.max(RATIO_FROM_BYTES) {
+            return Err(Error::ArchiveTooLarge {
+                reason: format!("it unpacks to more than {} times its size", limits.ratio),
+            });
+        }
+        Ok(())
+    }
+}

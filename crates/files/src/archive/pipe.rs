@@ -1,0 +1,151 @@
+//! The way from the thread that packs to the stream that is sent.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use tokio::sync::mpsc;
+
+use crate::{Error, Result};
+
+/// The size of a chunk on its way.
+const CHUNK_BYTES: usize = 128 * 1024;
+/// So many chunks may wait for the consumer; then the packing waits.
+const CHUNKS: usize = 4;
+
+enum Message {
+    Chunk(Bytes),
+    Failed(Error),
+    Done,
+}
+
+/// An archive while it is packed. It ends with an error unless it is whole: whoever sends it must
+/// then break off, so that nobody takes a part for the whole. Dropping it stops the packing.
+#[derive(Debug)]
+pub struct Packed {
+    path: PathBuf,
+    messages: mpsc::Receiver<Message>,
+    over: bool,
+}
+
+/// Where the packing writes to.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    messages: mpsc::Sender<Message>,
+    chunk: BytesMut,
+    broken: Arc<AtomicBool>,
+}
+
+/// Says how the packing ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    messages: mpsc::Sender<Message>,
+    broken: Arc<AtomicBool>,
+}
+
+pub(super) fn pipe(path: PathBuf) -> (Pipe, Ending, Packed) {
+    let (sender, messages) = mpsc::channel(CHUNKS);
+    let broken = Arc::new(AtomicBool::new(false));
+    let pipe = Pipe {
+        messages: sender.clone(),
+        chunk: BytesMut::with_capacity(CHUNK_BYTES),
+        broken: Arc::clone(&broken),
+    };
+    let ending = Ending {
+        messages: sender,
+        broken,
+    };
+    let packed = Packed {
+        path,
+        messages,
+        over: false,
+    };
+    (pipe, ending, packed)
+}
+
+impl Ending {
+    /// From here on nothing that is written arrives: an archive writer that is dropped in the
+    /// middle may otherwise close the archive as if it were whole.
+    pub(super) fn break_off(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody may listen any more, which is no matter.
+    pub(super) fn end(self, result: Result<()>) {
+        let _ = self.messages.blocking_send(match result {
+            Ok(()) => Message::Done,
+            Err(error) => Message::Failed(error),
+        });
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = CHUNK_BYTES - self.chunk.len();
+        let taken = bytes.len().min(room);
+        self.chunk.extend_from_slice(&bytes[..taken]);
+        if self.chunk.len() == CHUNK_BYTES {
+            self.push()?;
+        }
+        Ok(taken)
+    }
+
+    /// Does nothing: writers flush after each entry, and small chunks cost more than they bring.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Pipe {
+    fn push(&mut self) -> io::Result<()> {
+        let chunk = self.chunk.split().freeze();
+        self.chunk.reserve(CHUNK_BYTES);
+        if self.broken.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let sent = self.messages.blocking_send(Message::Chunk(chunk));
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Sends what is left.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        self.push()
+    }
+}
+
+impl Stream for Packed {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(message) = self.messages.poll_recv(cx) else {
+            return Poll::Pending;
+        };
+        if let Some(Message::Chunk(chunk)) = message {
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        self.over = true;
+        Poll::Ready(match message {
+            Some(Message::Done) => None,
+            Some(Message::Failed(error)) => Some(Err(error)),
+            // The packing went away without a word.
+            _ => Some(Err(Error::Interrupted {
+                path: self.path.clone(),
+            })),
+        })
+    }
+}

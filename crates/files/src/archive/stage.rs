@@ -1,0 +1,325 @@
+//! The hidden directory in which an archive is unpacked.
+//!
+//! Every entry is made relative to an open directory, and no symbolic link is ever followed: what
+//! an archive says cannot lead out, not even for a moment.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{
+        AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fchmod, futimens,
+        linkat, mkdirat, openat, statat, symlinkat, syncfs, utimensat,
+    },
+    io::Errno,
+};
+
+use super::{limits::Tally, merge, name::leads_out};
+use crate::{
+    Error, Result,
+    error::Attempt,
+    path::shorten,
+    temp::{TempDir, open_dir},
+    write::target::make_parents,
+};
+
+const ACTION: &str = "unpack";
+const COPY_BYTES: usize = 256 * 1024;
+/// What a directory gets that only the names of other entries tell of.
+const IMPLIED_MODE: u32 = 0o755;
+
+/// What an entry says of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attributes {
+    pub(super) mode: u32,
+    pub(super) modified: Option<Timespec>,
+}
+
+impl Attributes {
+    pub(super) fn times(self) -> Timestamps {
+        let omit = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        };
+        Timestamps {
+            last_access: omit,
+            last_modification: self.modified.unwrap_or(omit),
+        }
+    }
+
+    pub(super) fn raw_mode(self) -> Mode {
+        Mode::from_raw_mode(self.mode & 0o7777)
+    }
+}
+
+/// An archive that is being unpacked. Dropping it leaves nothing.
+#[derive(Debug)]
+pub(super) struct Stage {
+    walker: Walker,
+    temp: TempDir,
+    made: Made,
+    dest: PathBuf,
+    tally: Tally,
+    directories: Vec<(PathBuf, Attributes)>,
+    links: Vec<(PathBuf, PathBuf)>,
+    buffer: Vec<u8>,
+}
+
+impl Stage {
+    pub(super) fn open(dest: &Path, tally: Tally) -> Result<Self> {
+        let made = Made::make(dest)?;
+        let dest = fs::canonicalize(dest).attempt(ACTION, dest)?;
+        let temp = TempDir::create(&dest).attempt(ACTION, &dest)?;
+        let root = open_dir(temp.path()).attempt(ACTION, &dest)?;
+        Ok(Self {
+            walker: Walker::new(root),
+            temp,
+            made,
+            dest,
+            tally,
+            directories: Vec::new(),
+            links: Vec::new(),
+            buffer: vec![0; COPY_BYTES],
+        })
+    }
+
+    pub(super) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    pub(super) fn directory(&mut self, path: &Path, attributes: Attributes) -> Result<()> {
+        let made = self.walker.open(path, true).map(|_| ());
+        made.map_err(|errno| self.refuse(path, errno))?;
+        self.directories.push((path.to_owned(), attributes));
+        Ok(())
+    }
+
+    /// Makes a file of what `content` gives, which must be `size` bytes.
+    pub(super) fn file(
+        &mut self,
+        path: &Path,
+        attributes: Attributes,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> Result<()> {
+        let made = self.walker.parent(path, |dir, name| {
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
+        });
+        let mut file = File::from(made.map_err(|errno| self.refuse(path, errno))?);
+        let mut written = 0;
+        loop {
+            let read = match content.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(damaged(path, error)),
+            };
+            self.tally.add_bytes(read as u64)?;
+            let write = file.write_all(&self.buffer[..read]);
+            write.attempt(ACTION, &self.dest.join(path))?;
+            written += read as u64;
+        }
+        if written != size {
+            let name = shorten(path.as_os_str());
+            return Err(Error::bad_archive(format!(
+                "the entry {name:?} says to have {size} bytes and has {written}"
+            )));
+        }
+        let dressed = fchmod(&file, attributes.raw_mode())
+            .and_then(|()| futimens(&file, &attributes.times()));
+        dressed.attempt(ACTION, &self.dest.join(path))
+    }
+
+    pub(super) fn symlink(
+        &mut self,
+        path: &Path,
+        target: &[u8],
+        attributes: Attributes,
+    ) -> Result<()> {
+        let target = PathBuf::from(std::ffi::OsStr::from_bytes(target));
+        let times = attributes.times();
+        let made = self.walker.parent(path, |dir, name| {
+            symlinkat(&target, dir, name)?;
+            utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+        });
+        made.map_err(|errno| self.refuse(path, errno))?;
+        self.links.push((path.to_owned(), target));
+        Ok(())
+    }
+
+    /// Makes another name of a file that the archive had before.
+    pub(super) fn hard_link(&mut self, path: &Path, target: &Path) -> Result<()> {
+        let linked = self.walker.parent(target, |dir, name| {
+            let kind =
+                FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);
+            // The other name of a symbolic link would lead elsewhere than the first.
+            if kind != FileType::RegularFile {
+                return Err(Errno::INVAL);
+            }
+            Ok((rustix::io::fcntl_dupfd_cloexec(dir, 0)?, name.to_owned()))
+        });
+        let Ok((from, from_name)) = linked else {
+            let (path, target) = (shorten(path.as_os_str()), shorten(target.as_os_str()));
+            return Err(Error::bad_archive(format!(
+                "the hard link {path:?} is to {target:?}, which is no file of the archive"
+            )));
+        };
+        let made = self.walker.parent(path, |dir, name| {
+            linkat(&from, &from_name, dir, name, AtFlags::empty())
+        });
+        made.map_err(|errno| self.refuse(path, errno))
+    }
+
+    /// Puts everything in its place. Returns how many entries there were.
+    pub(super) fn finish(mut self) -> Result<usize> {
+        self.check_links()?;
+        syncfs(self.temp.fd()).attempt(ACTION, &self.dest)?;
+        merge::check(&self.temp, &self.dest)?;
+        merge::apply(&self.temp, &self.dest)?;
+        self.made.keep();
+        // The times of directories last, because each rename into them changes them, and the
+        // modes from the leaves up, because they may lock the rest out.
+        let mut dest = Walker::new(open_dir(&self.dest).attempt(ACTION, &self.dest)?);
+        self.directories.sort_by(|one, other| other.0.cmp(&one.0));
+        for (path, attributes) in &self.directories {
+            let dressed = dest.open(path, false).and_then(|dir| {
+                futimens(dir, &attributes.times())?;
+                fchmod(dir, attributes.raw_mode())
+            });
+            dressed.attempt(ACTION, &self.dest.join(path))?;
+        }
+        Ok(self.tally.entries())
+    }
+
+    fn check_links(&self) -> Result<()> {
+        let read = |path: &Path| {
+            fs::read_link(self.temp.path().join(path))
+                .or_else(|_| fs::read_link(self.dest.join(path)))
+                .ok()
+        };
+        for (link, target) in &self.links {
+            if leads_out(&self.dest, link, target, read) {
+                let (link, target) = (shorten(link.as_os_str()), shorten(target.as_os_str()));
+                return Err(Error::bad_archive(format!(
+                    "the symbolic link {link:?} leads out of the destination, to {target:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says why an entry cannot be made where nothing but the archive's own entries is.
+    fn refuse(&self, path: &Path, errno: Errno) -> Error {
+        let why = match errno {
+            Errno::EXIST => "is there twice",
+            Errno::LOOP | Errno::NOTDIR => "would be written through another that is no directory",
+            Errno::NAMETOOLONG => "has a name that is too long",
+            _ => return Error::os(ACTION, &self.dest.join(path), errno),
+        };
+        let name = shorten(path.as_os_str());
+        Error::bad_archive(format!("the entry {name:?} {why}"))
+    }
+}
+
+/// An error of the archive's own, unless the disk failed under it.
+pub(super) fn damaged(path: &Path, error: io::Error) -> Error {
+    if error.raw_os_error().is_some() {
+        return Error::os("read the spooled archive at", path, error);
+    }
+    let name = shorten(path.as_os_str());
+    Error::bad_archive(format!("the entry {name:?} is damaged: {error}"))
+}
+
+/// Opens directories below another without following a link. The last one stays open: entries
+/// come directory by directory.
+#[derive(Debug)]
+pub(super) struct Walker {
+    root: OwnedFd,
+    here: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Walker {
+    pub(super) fn new(root: OwnedFd) -> Self {
+        Self { root, here: None }
+    }
+
+    /// Opens a directory, and makes it and those above it if asked to.
+    fn open(&mut self, path: &Path, make: bool) -> rustix::io::Result<&OwnedFd> {
+        if path.as_os_str().is_empty() {
+            return Ok(&self.root);
+        }
+        let (mut at, mut dir) = match self.here.take() {
+            Some((at, dir)) if path.starts_with(&at) => (at, Some(dir)),
+            _ => (PathBuf::new(), None),
+        };
+        let rest = path.strip_prefix(&at).unwrap_or(path).to_owned();
+        for name in &rest {
+            let outer = dir.as_ref().unwrap_or(&self.root);
+            let mut is_new = false;
+            if make {
+                match mkdirat(outer, name, Mode::from_raw_mode(IMPLIED_MODE)) {
+                    Ok(()) => is_new = true,
+                    Err(Errno::EXIST) => {}
+                    Err(errno) => return Err(errno),
+                }
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let inner = openat(outer, name, flags, Mode::empty())?;
+            if is_new {
+                // Whatever the umask took.
+                fchmod(&inner, Mode::from_raw_mode(IMPLIED_MODE))?;
+            }
+            at.push(name);
+            dir = Some(inner);
+        }
+        let root = &self.root;
+        self.here = dir.map(|dir| (at, dir));
+        Ok(self.here.as_ref().map_or(root, |(_, dir)| dir))
+    }
+
+    /// Works in the directory of an entry, which is made if it is missing.
+    fn parent<T>(
+        &mut self,
+        path: &Path,
+        work: impl FnOnce(&OwnedFd, &std::ffi::OsStr) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        let dir = self.open(path.parent().unwrap_or_else(|| Path::new("")), true)?;
+        work(dir, path.file_name().ok_or(Errno::ISDIR)?)
+    }
+}
+
+/// The directories that were made for the destination; gone again if nothing came into them.
+#[derive(Debug)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn make(dest: &Path) -> Result<Self> {
+        let missing = dest
+            .ancestors()
+            .take_while(|dir| fs::symlink_metadata(dir).is_err())
+            .map(Path::to_owned)
+            .collect();
+        let made = Self(missing);
+        make_parents(dest)?;
+        Ok(made)
+    }
+
+    fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for dir in &self.0 {
+            // One that is not empty is somebody else's by now.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}

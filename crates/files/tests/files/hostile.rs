@@ -1,0 +1,520 @@
+//! Archives made to do harm: refused as a whole, with nothing changed anywhere.
+
+use std::{fs, io::Write, os::unix::fs::symlink, path::Path};
+
+use browserd_files::{ArchiveKind, Error, PackFormat};
+use tar::{EntryType, Header};
+
+use crate::support::{Place, contents, pack, unpack};
+
+const TAR_KIND: ArchiveKind = ArchiveKind::TarZst {
+    strip_components: 0,
+};
+const FILE: u32 = 0o100_644;
+const LINK: u32 = 0o120_777;
+
+/// Names that lead out, or would on another system.
+const BAD_NAMES: [&str; 12] = [
+    "../evil",
+    "a/../../evil",
+    "a/..",
+    "/tmp/evil",
+    "//evil",
+    "..",
+    "./../evil",
+    "..\\evil",
+    "a\\..\\..\\evil",
+    "C:\\evil",
+    "\\evil",
+    "a/b/../../../evil",
+];
+
+/// A destination with something in it, beside something that must not be touched.
+fn prepared() -> Place {
+    prepared_in(Place::new())
+}
+
+fn prepared_in(place: Place) -> Place {
+    fs::create_dir_all(place.path("dest/dir")).unwrap();
+    fs::write(place.path("dest/file"), "old").unwrap();
+    fs::create_dir(place.path("outside")).unwrap();
+    fs::write(place.path("outside/file"), "outside").unwrap();
+    symlink("../outside", place.path("dest/way")).unwrap();
+    place
+}
+
+#[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what a call gave is given on"
+)]
+fn assert_bad<T: std::fmt::Debug>(what: &str, result: Result<T, Error>) {
+    assert!(
+        matches!(result, Err(Error::BadArchive { .. })),
+        "{what}: {result:?}"
+    );
+}
+
+#[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what a call gave is given on"
+)]
+fn assert_large<T: std::fmt::Debug>(what: &str, result: Result<T, Error>) {
+    assert!(
+        matches!(result, Err(Error::ArchiveTooLarge { .. })),
+        "{what}: {result:?}"
+    );
+}
+
+/// Each is refused and leaves everything as it was, without litter.
+async fn all_refused(kind: ArchiveKind, archives: Vec<(String, Vec<u8>)>) {
+    let place = prepared();
+    let before = contents(&place.root());
+    for (what, archive) in archives {
+        assert_bad(
+            &what,
+            unpack(&place.files, &archive, &place.path("dest"), kind).await,
+        );
+        assert_bad(
+            &what,
+            unpack(&place.files, &archive, &place.path("new/deep"), kind).await,
+        );
+        assert!(
+            contents(&place.root()) == before,
+            "{what}: something was changed"
+        );
+    }
+    assert!(!place.names().is_empty());
+}
+
+#[tokio::test]
+async fn bad_zip_archives() {
+    let good = || ZipEntry::new("good", FILE, b"good");
+    let mut archives: Vec<(String, Vec<u8>)> = BAD_NAMES
+        .iter()
+        .map(|name| {
+            (
+                format!("name {name}"),
+                zip(&[good(), ZipEntry::new(name, FILE, b"evil")]),
+            )
+        })
+        .collect();
+    let long = "n".repeat(300);
+    let mut add = |what: &str, entries: &[ZipEntry]| archives.push((what.to_owned(), zip(entries)));
+    let link = |name, target: &str| ZipEntry::new(name, LINK, target.as_bytes());
+    let file = |name| ZipEntry::new(name, FILE, b"evil");
+    add("a link out", &[good(), link("l", "../outside")]);
+    add("an absolute link", &[link("l", "/etc/passwd")]);
+    add(
+        "a link out by another",
+        &[
+            ZipEntry::new("d/", 0o040_755, b""),
+            link("d/top", ".."),
+            link("l", "d/top/.."),
+        ],
+    );
+    add("a link and through it", &[link("l", "dir"), file("l/evil")]);
+    add("through it and a link", &[file("l/evil"), link("l", "dir")]);
+    add("a file and below it", &[file("f"), file("f/evil")]);
+    add("the same name", &[file("twice"), file("twice")]);
+    add(
+        "the same name in other words",
+        &[file("a/b"), file("a/./b")],
+    );
+    add(
+        "a directory and a file",
+        &[ZipEntry::new("d/", 0o040_755, b""), file("d")],
+    );
+    add("a device", &[ZipEntry::new("null", 0o020_666, b"")]);
+    add("a pipe", &[ZipEntry::new("pipe", 0o010_666, b"")]);
+    add("a link to nothing", &[link("l", "")]);
+    add("a link with a NUL", &[link("l", "a\0b")]);
+    add("a long name", &[file(&long)]);
+    let wrong = |change: fn(&mut ZipEntry)| {
+        let mut entry = ZipEntry::new("wrong", FILE, &[b'x'; 1000]);
+        change(&mut entry);
+        zip(&[good(), entry])
+    };
+    archives.push(("too long by its size".into(), wrong(|it| it.size = 10)));
+    archives.push(("too short by its size".into(), wrong(|it| it.size = 2000)));
+    archives.push(("another checksum".into(), wrong(|it| it.crc ^= 1)));
+    archives.push(("encrypted".into(), wrong(|it| it.flags |= 1)));
+    archives.push(("an unknown method".into(), wrong(|it| it.method = 77)));
+    let whole = zip(&[good(), file("other")]);
+    for cut in [0, 1, 10, whole.len() / 2, whole.len() - 1] {
+        archives.push((format!("{cut} bytes of it"), whole[..cut].to_vec()));
+    }
+    archives.push(("no archive".into(), vec![b'x'; 10_000]));
+    all_refused(ArchiveKind::Zip, archives).await;
+}
+
+#[tokio::test]
+async fn bad_tar_archives() {
+    let good = || TarEntry::new("good", EntryType::Regular, b"good");
+    let mut archives: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut add = |what: &str, entries: &[TarEntry]| {
+        archives.push((what.to_owned(), compress(&tar(entries))));
+    };
+    let file = |name: &str| TarEntry::new(name, EntryType::Regular, b"evil");
+    let link = |name: &str, target: &str| TarEntry::link(name, EntryType::Symlink, target);
+    let hard = |name: &str, target: &str| TarEntry::link(name, EntryType::Link, target);
+    let dir = |name: &str| TarEntry::new(name, EntryType::Directory, b"");
+    for name in BAD_NAMES {
+        add(&format!("name {name}"), &[good(), file(name)]);
+        add(&format!("hard link to {name}"), &[good(), hard("l", name)]);
+    }
+    add("a link out", &[good(), link("l", "../outside")]);
+    add("an absolute link", &[link("l", "/etc/passwd")]);
+    add(
+        "a link out by another",
+        &[dir("d"), link("d/top", ".."), link("l", "d/top/..")],
+    );
+    add(
+        "a link and through it",
+        &[dir("d"), link("l", "d"), file("l/evil")],
+    );
+    add("a file and below it", &[file("f"), file("f/evil")]);
+    add("the same name", &[file("twice"), file("twice")]);
+    add(
+        "a link over a file",
+        &[file("twice"), link("twice", "good")],
+    );
+    add("a hard link to what is not there", &[hard("l", "file")]);
+    add(
+        "a hard link to a link",
+        &[link("a", "good"), hard("b", "a")],
+    );
+    add("a hard link to a directory", &[dir("d"), hard("b", "d")]);
+    for kind in [EntryType::Char, EntryType::Block, EntryType::Fifo] {
+        add(
+            &format!("{kind:?}"),
+            &[good(), TarEntry::new("node", kind, b"")],
+        );
+    }
+    let whole = tar(&[good(), file("other")]);
+    let packed = compress(&whole);
+    for cut in [0, 1, 10, packed.len() / 2, packed.len() - 1] {
+        archives.push((format!("{cut} bytes of it"), packed[..cut].to_vec()));
+    }
+    // Whole as a compressed stream, but not as what is in it: also between two entries.
+    for cut in [100, 512, 600, 1024, 1536, 2048] {
+        archives.push((
+            format!("{cut} bytes of the inner one"),
+            compress(&whole[..cut]),
+        ));
+    }
+    let mut flipped = packed.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 0x55;
+    archives.push(("a changed byte".into(), flipped));
+    archives.push(("no archive".into(), vec![b'x'; 10_000]));
+    // An extended header as long as it likes.
+    let long = TarEntry::new("x", EntryType::GNULongName, &vec![b'a'; 8 * 1024 * 1024]);
+    archives.push(("a long header".into(), compress(&tar(&[long, good()]))));
+    all_refused(TAR_KIND, archives).await;
+}
+
+/// The destination has a link that leads out, which the archive knows of.
+#[tokio::test]
+async fn links_that_are_there_are_not_followed() {
+    let place = prepared();
+    let before = contents(&place.root());
+    let way = TarEntry::new("way/file", EntryType::Regular, b"evil");
+    let dir = TarEntry::new("way", EntryType::Directory, b"");
+    let link = TarEntry::link("l", EntryType::Symlink, "way/file");
+    for entry in [way, dir, link] {
+        let archive = compress(&tar(&[entry]));
+        assert_bad(
+            "tar",
+            unpack(&place.files, &archive, &place.path("dest"), TAR_KIND).await,
+        );
+    }
+    let archive = zip(&[ZipEntry::new("way/file", FILE, b"evil")]);
+    let kind = ArchiveKind::Zip;
+    assert_bad(
+        "zip",
+        unpack(&place.files, &archive, &place.path("dest"), kind).await,
+    );
+    assert!(contents(&place.root()) == before);
+}
+
+#[tokio::test]
+async fn bombs() {
+    let place = prepared();
+    let before = contents(&place.root());
+    // About 42 KB of deflate, or 4 KB of Zstandard.
+    let zeros = vec![0; 43_000_000];
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_level(Some(9));
+    zip.start_file("zeros", options).unwrap();
+    zip.write_all(&zeros).unwrap();
+    let zip = zip.finish().unwrap().into_inner();
+    assert!(zip.len() < 45_000, "{}", zip.len());
+    let tar = compress(&tar(&[TarEntry::new("zeros", EntryType::Regular, &zeros)]));
+    for (archive, kind) in [(zip, ArchiveKind::Zip), (tar, TAR_KIND)] {
+        let refused = unpack(&place.files, &archive, &place.path("dest"), kind).await;
+        assert_large("a bomb", refused);
+        assert!(contents(&place.root()) == before);
+    }
+}
+
+#[tokio::test]
+async fn archives_past_the_limits() {
+    let place = prepared_in(Place::in_memory());
+    let before = contents(&place.root());
+    let names: Vec<String> = (0..200_000).map(|index| format!("{index}")).collect();
+    let entries: Vec<ZipEntry> = names
+        .iter()
+        .map(|name| ZipEntry::new(name, FILE, b""))
+        .collect();
+    let refused = unpack(
+        &place.files,
+        &zip(&entries),
+        &place.path("dest"),
+        ArchiveKind::Zip,
+    )
+    .await;
+    assert_large("200,000 entries of zip", refused);
+    let directory = |name: &String| TarEntry::new(name, EntryType::Directory, b"");
+    let entries: Vec<TarEntry> = names.iter().map(directory).collect();
+    let refused = unpack(
+        &place.files,
+        &compress(&tar(&entries)),
+        &place.path("dest"),
+        TAR_KIND,
+    )
+    .await;
+    assert_large("200,000 entries of tar", refused);
+    assert!(contents(&place.root()) == before);
+
+    let place = Place::with(|config| config.archive_limits.unpacked_bytes = 1000);
+    let small = zip(&[
+        ZipEntry::new("a", FILE, &[1; 600]),
+        ZipEntry::new("b", FILE, &[1; 600]),
+    ]);
+    assert_large(
+        "bytes",
+        unpack(&place.files, &small, &place.path("dest"), ArchiveKind::Zip).await,
+    );
+    assert!(place.names().is_empty());
+}
+
+/// What is odd and does no harm.
+#[tokio::test]
+async fn odd_zip_archives_pass() {
+    let place = prepared();
+    let archive = zip(&[
+        ZipEntry::new("./a//b", FILE, b"b"),
+        ZipEntry::new("a/", 0o040_700, b""),
+        ZipEntry::new("...", FILE, b""),
+        ZipEntry::new("no mode", 0, b"plain"),
+        ZipEntry::new("no mode dir/", 0, b""),
+        ZipEntry::new("circle", LINK, b"circle"),
+        ZipEntry::new(
+            "inner",
+            LINK,
+            format!("{}/dest/a", place.root().display()).as_bytes(),
+        ),
+        ZipEntry::new("%2e%2e%2fa", FILE, b""),
+    ]);
+    unpack(
+        &place.files,
+        &archive,
+        &place.path("dest"),
+        ArchiveKind::Zip,
+    )
+    .await
+    .unwrap();
+    assert_eq!(fs::read(place.path("dest/inner/b")).unwrap(), b"b");
+    assert_eq!(fs::read(place.path("dest/no mode")).unwrap(), b"plain");
+    assert!(place.path("dest/no mode dir").is_dir());
+}
+
+#[tokio::test]
+async fn odd_tar_archives_pass() {
+    let place = prepared();
+    let file = |name: &str| TarEntry::new(name, EntryType::Regular, b"content");
+    let entries = [
+        TarEntry::new("./", EntryType::Directory, b""),
+        TarEntry::new("d", EntryType::Directory, b""),
+        TarEntry::new("d/", EntryType::Directory, b""),
+        file("d/f"),
+        TarEntry::link("d/same", EntryType::Link, "./d/f"),
+        TarEntry::link("d/up", EntryType::Symlink, "../d/f"),
+    ];
+    unpack(
+        &place.files,
+        &compress(&tar(&entries)),
+        &place.path("tar"),
+        TAR_KIND,
+    )
+    .await
+    .unwrap();
+    for name in ["f", "same", "up"] {
+        assert_eq!(
+            fs::read(place.path("tar/d").join(name)).unwrap(),
+            b"content"
+        );
+    }
+    // An empty archive makes an empty directory.
+    let empty = pack(&place.files, &place.path("tar/empty"), PackFormat::Zip).await;
+    assert!(empty.is_err());
+    unpack(
+        &place.files,
+        &zip(&[]),
+        &place.path("empty"),
+        ArchiveKind::Zip,
+    )
+    .await
+    .unwrap();
+    unpack(
+        &place.files,
+        &compress(&tar(&[])),
+        &place.path("empty"),
+        TAR_KIND,
+    )
+    .await
+    .unwrap();
+    assert_eq!(fs::read_dir(place.path("empty")).unwrap().count(), 0);
+    assert_eq!(fs::read(place.path("outside/file")).unwrap(), b"outside");
+    assert!(Path::new("/etc/passwd").exists());
+}
+
+/// An entry of a zip archive, with whatever it says of itself.
+struct ZipEntry {
+    name: Vec<u8>,
+    mode: u32,
+    data: Vec<u8>,
+    size: u32,
+    crc: u32,
+    flags: u16,
+    method: u16,
+}
+
+impl ZipEntry {
+    fn new(name: &str, mode: u32, data: &[u8]) -> Self {
+        Self {
+            name: name.into(),
+            mode,
+            data: data.to_vec(),
+            size: u32::try_from(data.len()).unwrap(),
+            crc: crc32(data),
+            // Names are UTF-8.
+            flags: 0x800,
+            method: 0,
+        }
+    }
+
+    /// What the local and the central header share.
+    fn common(&self) -> Vec<u8> {
+        let mut header = Vec::new();
+        for field in [20, self.flags, self.method, 0, 0x5421] {
+            header.extend(field.to_le_bytes());
+        }
+        let packed = u32::try_from(self.data.len()).unwrap();
+        for field in [self.crc, packed, self.size] {
+            header.extend(field.to_le_bytes());
+        }
+        header.extend(u16::try_from(self.name.len()).unwrap().to_le_bytes());
+        header.extend([0; 2]);
+        header
+    }
+}
+
+/// Writes a zip archive without asking whether it makes sense (APPNOTE.TXT 4.3).
+fn zip(entries: &[ZipEntry]) -> Vec<u8> {
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let offset = u32::try_from(archive.len()).unwrap();
+        archive.extend(b"PK\x03\x04");
+        archive.extend(entry.common());
+        archive.extend(&entry.name);
+        archive.extend(&entry.data);
+        // Made by version 3.0 on Unix.
+        directory.extend(b"PK\x01\x02\x1e\x03");
+        directory.extend(entry.common());
+        directory.extend([0; 6]);
+        directory.extend((entry.mode << 16).to_le_bytes());
+        directory.extend(offset.to_le_bytes());
+        directory.extend(&entry.name);
+    }
+    let (start, length) = (archive.len(), directory.len());
+    archive.extend(directory);
+    if entries.len() > 0xfffe {
+        let end = archive.len() as u64;
+        archive.extend(b"PK\x06\x06");
+        archive.extend(44u64.to_le_bytes());
+        archive.extend([45, 3, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        for field in [entries.len(), entries.len(), length, start] {
+            archive.extend((field as u64).to_le_bytes());
+        }
+        archive.extend(b"PK\x06\x07\0\0\0\0");
+        archive.extend(end.to_le_bytes());
+        archive.extend(1u32.to_le_bytes());
+    }
+    archive.extend(b"PK\x05\x06\0\0\0\0");
+    let count = u16::try_from(entries.len()).unwrap_or(0xffff).to_le_bytes();
+    archive.extend([count, count].concat());
+    archive.extend(u32::try_from(length).unwrap().to_le_bytes());
+    archive.extend(u32::try_from(start).unwrap().to_le_bytes());
+    archive.extend([0; 2]);
+    archive
+}
+
+fn crc32(data: &[u8]) -> u32 {
+    !data.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                (crc >> 1) ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
+    })
+}
+
+/// An entry of a tar archive, with whatever it says of itself.
+struct TarEntry {
+    header: Header,
+    data: Vec<u8>,
+}
+
+impl TarEntry {
+    fn new(name: &str, kind: EntryType, data: &[u8]) -> Self {
+        let mut header = Header::new_gnu();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(data.len() as u64);
+        header.set_mtime(1_000_000_000);
+        header.set_cksum();
+        let data = data.to_vec();
+        Self { header, data }
+    }
+
+    fn link(name: &str, kind: EntryType, target: &str) -> Self {
+        let mut entry = Self::new(name, kind, b"");
+        entry.header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
+        entry.header.set_cksum();
+        entry
+    }
+}
+
+fn tar(entries: &[TarEntry]) -> Vec<u8> {
+    let mut archive = Vec::new();
+    for entry in entries {
+        archive.extend(entry.header.as_bytes());
+        archive.extend(&entry.data);
+        archive.resize(archive.len().next_multiple_of(512), 0);
+    }
+    archive.extend([0; 1024]);
+    archive
+}
+
+fn compress(data: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
