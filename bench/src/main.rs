@@ -1,2 +1,181 @@
-//! bench
-fn main() {}
+//! `browserd-bench`: runs every performance row against its peer, prints one line each, and
+//! writes them to a file.
+//!
+//! A row is one function in `rows/`, named in the table in `rows.rs`. It measures our side and
+//! its peer's in turn and hands back a [`row::Row`].
+
+mod cdp;
+mod client;
+mod daemon;
+mod echo;
+mod machine;
+mod row;
+mod rows;
+mod splice;
+mod stats;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::{row::Row, rows::ROWS};
+
+/// Measures browserd against its peers.
+#[derive(Debug, Parser)]
+#[command(name = "browserd-bench", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    role: Option<Role>,
+    /// The daemon to measure; without it the release build beside this program's own folder.
+    #[arg(long, value_name = "PATH")]
+    browserd: Option<PathBuf>,
+    /// Where the rows go as JSON; without it bench.json in the target folder.
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// Few rounds: enough to see that every row runs, too few for its figure.
+    #[arg(long)]
+    short: bool,
+    /// Lists the names of all rows.
+    #[arg(long)]
+    list: bool,
+    /// Runs only rows whose name holds one of these texts.
+    #[arg(value_name = "ROW")]
+    only: Vec<String>,
+}
+
+/// What this program does when it is its own peer.
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// The echo server that the relay rows measure against.
+    #[command(hide = true)]
+    Echo {
+        /// Where it listens.
+        listen: SocketAddr,
+    },
+}
+
+/// What every row gets.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// The daemon's binary.
+    pub(crate) browserd: PathBuf,
+    /// Whether to make it short.
+    pub(crate) short: bool,
+    /// For what is asynchronous.
+    pub(crate) runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    /// Lets time pass.
+    pub(crate) fn pause(&self, period: Duration) {
+        // The timer must be made within the runtime.
+        self.runtime
+            .block_on(async { tokio::time::sleep(period).await });
+    }
+
+    /// One number for a real run, one for a short one.
+    pub(crate) const fn rounds(&self, full: usize, short: usize) -> usize {
+        if self.short { short } else { full }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(Role::Echo { listen }) = cli.role {
+        return exit(echo::serve(listen).map(|()| true));
+    }
+    exit(run(&cli))
+}
+
+fn exit(done: anyhow::Result<bool>) -> ExitCode {
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the chosen rows; false when one of them could not be run.
+fn run(cli: &Cli) -> anyhow::Result<bool> {
+    if cli.list {
+        for (name, _) in ROWS {
+            println!("{name}");
+        }
+        return Ok(true);
+    }
+    let target = target_folder()?;
+    let bench = Bench {
+        browserd: cli
+            .browserd
+            .clone()
+            .unwrap_or_else(|| target.join("release/browserd")),
+        short: cli.short,
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+    };
+    anyhow::ensure!(
+        bench.browserd.is_file(),
+        "{} is not there",
+        bench.browserd.display()
+    );
+    let chosen =
+        |name: &str| cli.only.is_empty() || cli.only.iter().any(|text| name.contains(text));
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for (name, measure) in ROWS.iter().filter(|(name, _)| chosen(name)) {
+        match measure(&bench) {
+            Ok(row) => {
+                let row = row.named(name);
+                println!("{row}");
+                done.push(row);
+            }
+            Err(error) => {
+                println!("{name:<22} could not be run: {error:#}");
+                failed.push(*name);
+            }
+        }
+    }
+    let out = cli.out.clone().unwrap_or_else(|| target.join("bench.json"));
+    write(&out, &done)?;
+    summary(&done, &failed);
+    Ok(failed.is_empty())
+}
+
+/// The folder that Cargo builds into: this program lies in a profile's folder within.
+fn target_folder() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find the path of this program")?;
+    let target = own.parent().and_then(Path::parent);
+    target
+        .map(Path::to_owned)
+        .context("this program does not lie in a target folder")
+}
+
+fn write(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(rows)?;
+    std::fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn summary(rows: &[Row], failed: &[&str]) {
+    let missed: Vec<_> = rows
+        .iter()
+        .filter(|row| !row.is_met())
+        .map(Row::name)
+        .collect();
+    if !failed.is_empty() {
+        println!("\nnot run: {}", failed.join(", "));
+    }
+    if missed.is_empty() {
+        println!("\n{} rows, every bar met", rows.len());
+    } else {
+        println!("\n{} rows, MISSED: {}", rows.len(), missed.join(", "));
+    }
+}

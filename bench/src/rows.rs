@@ -1,0 +1,30 @@
+//! All rows. A new one is a file in `rows/` and a line in the table.
+
+mod binary_size;
+mod cdp_cpu;
+mod cdp_echo_8m;
+mod cdp_rtt;
+mod cdp_rtt_1k;
+mod idle_rss;
+mod rediscovery;
+mod rss_per_cdp_session;
+mod sides;
+mod start;
+
+use crate::{Bench, row::Row};
+
+/// Measures one row.
+type Measure = fn(&Bench) -> anyhow::Result<Row>;
+
+/// Every row by its name, in the order of the output.
+pub(crate) const ROWS: &[(&str, Measure)] = &[
+    ("cdp_rtt_1k", cdp_rtt_1k::measure),
+    ("cdp_echo_8m", cdp_echo_8m::measure),
+    ("cdp_rtt", cdp_rtt::measure),
+    ("cdp_cpu_100k", cdp_cpu::measure),
+    ("rss_per_cdp_session", rss_per_cdp_session::measure),
+    ("rediscovery", rediscovery::measure),
+    ("start", start::measure),
+    ("idle_rss", idle_rss::measure),
+    ("binary_size", binary_size::measure),
+];
