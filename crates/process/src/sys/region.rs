@@ -1,0 +1,70 @@
+//! The memory that a starting process works on: its stack, and a cell for its failure.
+
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes of the mapping. The child calls a few thin wrappers of system calls.
+const BYTES: usize = 64 * 1024;
+/// Bytes at the low end that nobody may touch.
+const GUARD: usize = 4096;
+/// Bytes at the high end for the cell; a stack begins at a multiple of 16.
+const CELL: usize = 64;
+
+/// Shared with the child, whether it borrows this process' memory or has a copy of it.
+///
+/// From the low end: a guard, the stack, the cell.
+#[derive(Debug)]
+pub(super) struct Region {
+    start: *mut libc::c_void,
+}
+
+impl Region {
+    pub(super) fn new() -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping at a place of the kernel's choice touches no memory in use.
+        let start = unsafe { libc::mmap(ptr::null_mut(), BYTES, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let region = Self { start };
+        // SAFETY: the first page is this mapping's, and nothing refers to it.
+        if unsafe { libc::mprotect(region.start, GUARD, libc::PROT_NONE) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(region)
+    }
+
+    /// Where the stack begins; it grows downwards.
+    pub(super) fn stack_top(&self) -> *mut libc::c_void {
+        self.start.wrapping_byte_add(BYTES - CELL)
+    }
+
+    /// Where the child leaves its failure. The kernel has zeroed it.
+    pub(super) fn cell(&self) -> *const AtomicU64 {
+        self.stack_top().cast_const().cast()
+    }
+
+    /// The step and the error number that the child left.
+    pub(super) fn failure(&self) -> Option<(u32, i32)> {
+        // SAFETY: the cell is inside the mapping, aligned, zeroed by the kernel, and only ever
+        // used as an atomic.
+        let packed = unsafe { &*self.cell() }.load(Ordering::Acquire);
+        let (step, errno) = (packed >> 32, packed & u64::from(u32::MAX));
+        let step = u32::try_from(step).ok().filter(|step| *step != 0)?;
+        Some((step, i32::try_from(errno).unwrap_or(0)))
+    }
+}
+
+/// What [`Region::failure`] takes apart. An error number is small and positive.
+pub(super) fn pack(step: u32, errno: i32) -> u64 {
+    u64::from(step) << 32 | u64::from(errno.unsigned_abs())
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's alone, and no child runs on it any more.
+        unsafe { libc::munmap(self.start, BYTES) };
+    }
+}
