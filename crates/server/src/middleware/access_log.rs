@@ -8,7 +8,8 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tracing::Instrument as _;
+use http::Method;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     listener::Peer,
@@ -16,44 +17,74 @@ use crate::{
     middleware::{caller::Refusal, request_id::RequestId},
 };
 
-/// Logs and counts the request when its answer is known. A path is logged without its
-/// query, which may hold credentials.
+/// What is logged for a client that went away before it was answered, as nginx does.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// A request that is not yet logged. Dropped without an answer, it is logged as given up:
+/// hyper drops the handler when the client's connection ends.
+struct Entry {
+    started: Instant,
+    span: Span,
+    method: Method,
+    /// Without its query, which may hold credentials.
+    path: String,
+    route: Option<MatchedPath>,
+    peer: Peer,
+    metrics: Metrics,
+    status: u16,
+    refused: Option<&'static str>,
+}
+
+/// Logs and counts the request when its answer is known, or the client is gone.
 pub(crate) async fn layer(
     State(metrics): State<Metrics>,
     Extension(peer): Extension<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
-    let started = Instant::now();
     let id = request
         .extensions()
         .get::<RequestId>()
         .cloned()
         .unwrap_or_default();
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!("request", request.id = %id);
-    let response = next.run(request).instrument(span.clone()).await;
-    let status = response.status().as_u16();
-    metrics.request(
-        peer.listener,
-        &method,
-        route.as_ref().map(MatchedPath::as_str),
-        status,
-    );
-    let _in_span = span.entered();
-    tracing::info!(
-        http.method = %method,
-        http.path = path,
-        http.status = status,
-        duration_ms = milliseconds(started.elapsed()),
-        peer = %peer.address,
-        listener = peer.listener,
-        refused = response.extensions().get::<Refusal>().map(|refusal| refusal.rule()),
-        "request"
-    );
+    let mut entry = Entry {
+        started: Instant::now(),
+        span: span.clone(),
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        route: request.extensions().get::<MatchedPath>().cloned(),
+        peer,
+        metrics,
+        status: CLIENT_CLOSED_REQUEST,
+        refused: None,
+    };
+    let response = next.run(request).instrument(span).await;
+    entry.status = response.status().as_u16();
+    entry.refused = response
+        .extensions()
+        .get::<Refusal>()
+        .map(|refusal| refusal.rule());
     response
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        self.metrics
+            .request(self.peer.listener, &self.method, route, self.status);
+        let _in_span = self.span.enter();
+        tracing::info!(
+            http.method = %self.method,
+            http.path = self.path,
+            http.status = self.status,
+            duration_ms = milliseconds(self.started.elapsed()),
+            peer = %self.peer.address,
+            listener = self.peer.listener,
+            refused = self.refused,
+            "request"
+        );
+    }
 }
 
 /// To the microsecond: more digits are noise.

@@ -277,6 +277,20 @@ async fn devtools_requests_are_told_that_chromium_is_away() {
 }
 
 #[tokio::test]
+async fn a_request_that_its_client_gave_up_is_counted() {
+    let app = app(Rules::default());
+    let waiting = send(router::devtools(&app), Request::get("/json/version"));
+    let given_up = tokio::time::timeout(Duration::from_millis(5), waiting).await;
+    assert!(
+        given_up.is_err(),
+        "it was answered before it could be given up"
+    );
+    let text = app.metrics.render(false, 0).unwrap();
+    let counted = r#"method="GET",route="/json/{*rest}",status="499"} 1"#;
+    assert!(text.contains(counted), "{text}");
+}
+
+#[tokio::test]
 async fn the_devtools_port_has_no_other_pages() {
     let app = app(Rules::default());
     for path in ["/", "/devtools/inspector.html", "/json/nothing"] {
