@@ -115,6 +115,12 @@ pub enum Error {
         /// The kind of file system.
         file_system: &'static str,
     },
+    /// A watch could not go on.
+    #[error("the watch broke: {reason}")]
+    WatchBroke {
+        /// Why.
+        reason: String,
+    },
     /// The runtime stopped before the work was done.
     #[error("the runtime stopped while {} was worked on", .path.display())]
     Interrupted {

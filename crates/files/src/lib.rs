@@ -14,6 +14,7 @@ mod path;
 mod read;
 mod temp;
 mod transfer;
+mod watch;
 mod write;
 
 use std::{
@@ -34,6 +35,7 @@ pub use mode::Mode;
 pub use path::FsPath;
 pub use read::{Content, Reader};
 pub use temp::is_temporary;
+pub use watch::{ChangeKind, WatchEvent, WatchEvents, WatchItem, WatchLimits, WatchOptions};
 pub use write::{Placement, Precondition, WriteOptions, Writer, Written};
 
 /// So many directories are remembered as swept; past it, all are forgotten and swept again.
@@ -48,6 +50,8 @@ pub struct Config {
     pub archive_limits: ArchiveLimits,
     /// So many archives may be packed or unpacked at once; each holds a thread.
     pub max_archives: usize,
+    /// How watches behave.
+    pub watch_limits: WatchLimits,
 }
 
 /// The files of the machine. Clones are handles of the same.
@@ -65,6 +69,7 @@ pub(crate) struct Shared {
     /// The directories, by device and inode, in which leftovers were looked for.
     swept: Mutex<HashSet<(u64, u64)>>,
     archives: Arc<Semaphore>,
+    watches: watch::Watches,
 }
 
 impl Config {
@@ -75,6 +80,7 @@ impl Config {
             spool_dir: spool_dir.into(),
             archive_limits: ArchiveLimits::default(),
             max_archives: 32,
+            watch_limits: WatchLimits::default(),
         }
     }
 }
@@ -88,6 +94,7 @@ impl Files {
             config,
             commits: Mutex::new(()),
             swept: Mutex::default(),
+            watches: watch::Watches::default(),
         };
         Self {
             shared: Arc::new(shared),

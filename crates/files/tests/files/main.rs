@@ -8,4 +8,5 @@ mod hostile;
 mod operations;
 mod read;
 mod support;
+mod watch;
 mod write;
