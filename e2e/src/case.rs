@@ -25,14 +25,38 @@ enum Source {
     Gone(String),
 }
 
-/// Runs a test; its failure or panic becomes a text with the ends of the logs.
-pub async fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), String> {
+/// What the machine lacks for a test. Returned as a test's error, it skips the test.
+#[derive(Debug)]
+pub struct Lacking(pub String);
+
+impl std::fmt::Display for Lacking {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "this machine lacks {}", self.0)
+    }
+}
+
+impl std::error::Error for Lacking {}
+
+/// How a test went.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It passed.
+    Passed,
+    /// It could not be run, for this reason.
+    Skipped(String),
+    /// It failed or panicked; the text holds the ends of the logs.
+    Failed(String),
+}
+
+/// Runs a test.
+pub async fn run(test: impl Future<Output = anyhow::Result<()>>) -> Verdict {
     let sources = Arc::new(Mutex::new(Vec::new()));
     let outcome = CASE
         .scope(Arc::clone(&sources), AssertUnwindSafe(test).catch_unwind())
         .await;
     let failure = match outcome {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(())) => return Verdict::Passed,
+        Ok(Err(error)) if error.is::<Lacking>() => return Verdict::Skipped(error.to_string()),
         Ok(Err(error)) => format!("{error:?}"),
         Err(panic) => panic
             .downcast_ref::<String>()
@@ -51,7 +75,7 @@ pub async fn run(test: impl Future<Output = anyhow::Result<()>>) -> Result<(), S
             Source::Gone(ends) => ends.clone(),
         });
     }
-    Err(report)
+    Verdict::Failed(report)
 }
 
 /// Notes that the test uses a stack that outlives it.
@@ -83,6 +107,8 @@ fn tails(folder: &Path) -> String {
         .flatten()
         .map(|entry| entry.path())
         .collect();
+    // supervisord writes its log to its output too, which is among the files.
+    paths.retain(|path| !path.ends_with("supervisord.log"));
     paths.sort();
     for path in paths {
         let tail = tail(&path).unwrap_or_else(|error| error.to_string());

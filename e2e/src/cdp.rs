@@ -27,6 +27,7 @@ pub struct Cdp {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last_id: u64,
     events: VecDeque<Value>,
+    limit: Duration,
 }
 
 /// How a connection ended.
@@ -67,9 +68,16 @@ impl Cdp {
                 socket,
                 last_id: 0,
                 events: VecDeque::new(),
+                limit: LIMIT,
             },
             response,
         ))
+    }
+
+    /// Sets how long an answer or an event may take on a quiet machine, for messages of many
+    /// megabytes.
+    pub fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
     }
 
     /// Calls a method of the endpoint itself.
@@ -85,7 +93,7 @@ impl Cdp {
         params: Value,
     ) -> anyhow::Result<Value> {
         let id = self.send(session, method, params).await?;
-        let limit = settings::patience(LIMIT);
+        let limit = settings::patience(self.limit);
         let answer = tokio::time::timeout(limit, self.answer(id)).await;
         let mut answer = answer.with_context(|| format!("{method}: no answer in {limit:?}"))??;
         if let Some(error) = answer.get("error") {
@@ -135,7 +143,7 @@ impl Cdp {
         if let Some(event) = kept.and_then(|index| self.events.remove(index)) {
             return Ok(event);
         }
-        let limit = settings::patience(LIMIT);
+        let limit = settings::patience(self.limit);
         let wait = async {
             loop {
                 let message = self.message().await?;

@@ -108,6 +108,25 @@ pub fn open_file_names(pid: u32) -> Vec<String> {
     names
 }
 
+/// Counts the established connections that have come in at a TCP port.
+#[must_use]
+pub fn connections_at(port: u16) -> usize {
+    let is_one = |line: &str| {
+        // "0: <local address>:<port> <remote address>:<port> <state> …", in hexadecimal.
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next().and_then(|local| local.rsplit(':').next());
+        let local = local.and_then(|local| u16::from_str_radix(local, 16).ok());
+        local == Some(port) && fields.nth(1) == Some("01")
+    };
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+    tables
+        .iter()
+        .flatten()
+        .flat_map(|table| table.lines())
+        .filter(|line| is_one(line))
+        .count()
+}
+
 /// Counts the threads of a process.
 pub fn threads(pid: u32) -> anyhow::Result<usize> {
     let path = file(pid, "task");

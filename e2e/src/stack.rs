@@ -27,6 +27,9 @@ const START: Duration = Duration::from_secs(60);
 /// supervisord stops its programs one after the other, each within its own limit.
 const STOP: Duration = Duration::from_secs(30);
 
+/// The settings of `supervisorctl`, in the stack's directory.
+const CONTROL: &str = "supervisorctl.conf";
+
 /// How to bring a stack up.
 #[derive(Debug, Default)]
 #[must_use]
@@ -80,6 +83,9 @@ impl Builder {
         for name in ["home", "log", "run", "tmp"] {
             fs::create_dir(path.join(name))?;
         }
+        let socket = path.join("run/supervisor.sock");
+        let control = format!("[supervisorctl]\nserverurl=unix://{}\n", socket.display());
+        fs::write(path.join(CONTROL), control)?;
         let flags = format!("{CLOSED_NETWORK_FLAGS}{}", self.chromium_flags);
         let launch = Launch::new(settings::repository().join("supervisord/stack"))
             .folder(path)
@@ -90,6 +96,7 @@ impl Builder {
             .env("TMPDIR", path.join("tmp"))
             .env("RUN_DIR", path.join("run"))
             .env("LOG_DIR", path.join("log"))
+            .env("SUPERVISOR_SOCKET", socket)
             .env("BROWSERD_BINARY", browserd)
             .env("BROWSER_DATA_DIR", path.join("profile"))
             .env("CHROMIUM_FLAGS_FILE", path.join("flags"))
@@ -165,18 +172,16 @@ impl Stack {
 
     /// Runs `supervisorctl` against this stack, and returns what it printed.
     pub async fn supervisorctl(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let url = format!(
-            "unix://{}",
-            self.folder.path().join("run/supervisor.sock").display()
-        );
         let output = Command::new("supervisorctl")
-            .args(["-c", "/dev/null", "-s", &url])
+            .arg("-c")
+            .arg(self.folder.path().join(CONTROL))
             .args(arguments)
             .kill_on_drop(true)
             .output()
             .await
             .context("cannot run supervisorctl")?;
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
         anyhow::ensure!(
             output.status.success(),
             "supervisorctl {arguments:?}: {text}"

@@ -2,12 +2,18 @@
 
 mod attack;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
-use browserd_e2e::{Call, Cdp, Chromium, Daemon, Echo, Stack, assert_eventually, clients::run};
+use browserd_e2e::{
+    Call, Cdp, Chromium, Daemon, Echo, Stack, assert_eventually,
+    case::Lacking,
+    clients::{self, run},
+    settings,
+};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tokio_tungstenite::tungstenite;
 
 use self::attack::{Attack, PAGES, WAYS};
@@ -23,18 +29,15 @@ pub(crate) async fn no_page_gets_in_and_real_clients_do(suite: Suite) -> Outcome
         .await?;
     let mut attack = Attack::prepare(&stack, web).await?;
     let victim = attack.victim().to_owned();
-    let mut arrived = Vec::new();
+    let hosts = attack::hosts();
+    let mut attempts = Vec::new();
     for page in PAGES {
-        for host in attack.hosts() {
-            for port in [stack.at.api.address().port(), stack.at.devtools.port()] {
-                let address = format!("{host}:{port}");
-                arrived.extend(attack.with_paths_of_its_own(page, &address).await?);
-            }
-            let address = format!("{host}:{}", stack.at.devtools.port());
-            attack.on_what_acts(page, &address).await?;
+        for host in &hosts {
+            attempts.extend(attack.try_all(page, host).await?);
         }
     }
-    attack.check_arrivals(&arrived);
+    assert_eq!(attempts.len(), PAGES.len() * hosts.len() * 2 * WAYS.len());
+    attack::check_arrivals(&attempts);
     let targets = stack.at.targets().await?;
     assert!(
         targets.iter().any(|target| target["id"] == *victim),
@@ -54,15 +57,7 @@ pub(crate) async fn no_page_gets_in_and_real_clients_do(suite: Suite) -> Outcome
     run("puppeteer.mjs", &["url", &endpoint, &web.url("")]).await?;
     run("websocket_client.py", &[&stack.at.devtools_ws("/")]).await?;
     stack.at.api.get("/healthz").await?.expect(200)?;
-    assert_eq!(
-        arrived.len(),
-        PAGES.len() * attack_hosts(&stack) * 2 * WAYS.len()
-    );
     Ok(())
-}
-
-fn attack_hosts(stack: &Stack) -> usize {
-    attack::hosts(stack).len()
 }
 
 /// A daemon that a page of the site may call, and that page in a browser of its own.
@@ -186,7 +181,7 @@ pub(crate) async fn an_origin_that_is_not_configured_does_not(_: Suite) -> Outco
     Ok(())
 }
 
-pub(crate) async fn only_internal_names_get_in_until_one_is_configured(_: Suite) -> Outcome {
+pub(crate) async fn callers_on_this_machine_name_it_as_such(_: Suite) -> Outcome {
     let echo = Echo::start().await?;
     let daemon = Daemon::builder()
         .env("DEVTOOLS_UPSTREAM", echo.url())
@@ -202,7 +197,6 @@ pub(crate) async fn only_internal_names_get_in_until_one_is_configured(_: Suite)
         ("192.0.2.77", 403),
         ("127.0.0.1.rebound.example", 403),
     ] {
-        // This machine's own callers have to say so; for others see the tests of the server.
         let mark = daemon.journal().mark();
         let answer = Call::get("/healthz")
             .host(host)
@@ -225,6 +219,55 @@ pub(crate) async fn only_internal_names_get_in_until_one_is_configured(_: Suite)
                     .find(|event| event.status() == 403)
             });
             assert!(!told.text("refused").is_empty(), "{told:?}");
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_configured_name_gets_in_from_another_machine(_: Suite) -> Outcome {
+    let isolated = ["--user", "--map-root-user", "--net"];
+    let probe = Command::new("unshare")
+        .args(isolated)
+        .args(["ip", "link"])
+        .output()
+        .await;
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        let what = "network namespaces for everyone (`unshare --user --net`), or iproute2";
+        anyhow::bail!(Lacking(what.to_owned()));
+    }
+    let folder = tempfile::tempdir()?;
+    let hosts = [
+        "browser.example",
+        "a.wild.example",
+        "other.example",
+        "10.9.0.1",
+        "vm",
+        "vm.local",
+    ];
+    let run = Command::new("unshare")
+        .args(isolated)
+        .arg(settings::python())
+        .arg(clients::folder().join("two_machines.py"))
+        .arg(settings::browserd()?)
+        .arg("browser.example,*.wild.example")
+        .arg(folder.path().join("chromium"))
+        .args(hosts)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(settings::patience(Duration::from_secs(60)), run).await??;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{}: {stderr}", output.status);
+    let seen: BTreeMap<String, u16> = serde_json::from_slice(&output.stdout)?;
+    for host in hosts {
+        let is_refused = host == "other.example";
+        // Past the rules there is no browser.
+        for (port, let_in) in [("api", 200), ("devtools", 503)] {
+            let expected = if is_refused { 403 } else { let_in };
+            assert_eq!(
+                seen.get(&format!("{port} {host}")),
+                Some(&expected),
+                "{seen:?}"
+            );
         }
     }
     Ok(())

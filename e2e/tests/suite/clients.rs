@@ -93,6 +93,7 @@ pub(crate) async fn puppeteer_by_ws(suite: Suite) -> Outcome {
 
 pub(crate) async fn puppeteer_behind_a_prefix(suite: Suite) -> Outcome {
     let nginx = Nginx::start(&suite.stack().await?.at).await?;
+    // By `browserURL` it would ask at the root: Puppeteer drops the path of that one.
     let endpoint = format!("ws://{}/devtools/browser/any", nginx.address());
     let seen = at(&suite, "puppeteer.mjs", "ws", &endpoint).await?;
     assert_eq!(seen["title"], "home");

@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use browserd_e2e::{Call, Daemon, Stack, assert_eventually, cdp::Ending, procfs, settings};
+use browserd_e2e::{
+    Call, Cdp, Daemon, Stack, assert_eventually, cdp::Ending, procfs, settings, stack,
+};
 use futures_util::future::try_join_all;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 
@@ -70,25 +73,31 @@ pub(crate) async fn fifty_kills_leave_nothing_behind(_: Suite) -> Outcome {
     Ok(())
 }
 
-/// Kills Chromium under an open connection; returns how long a new one then took to work.
-async fn kill_once(stack: &Stack) -> anyhow::Result<Duration> {
-    let mut old = stack.at.browser().await?;
-    old.call("Browser.getVersion", json!({})).await?;
-    let pid = stack.kill_chromium().await?;
-    let killed = Instant::now();
-    assert_eq!(old.ended(BACK).await?, restarted());
-    // One attempt: it waits in the proxy, not here.
-    let mut new = stack.at.browser().await?;
-    let info = new.call("SystemInfo.getProcessInfo", json!({})).await?;
-    let took = killed.elapsed();
+/// The process id of the browser behind a connection.
+async fn browser_pid(cdp: &mut Cdp) -> anyhow::Result<u32> {
+    let info = cdp.call("SystemInfo.getProcessInfo", json!({})).await?;
     let processes = info["processInfo"].as_array().context("no processes")?;
     let browser = processes
         .iter()
         .find(|process| process["type"] == "browser");
-    let now = browser
+    let pid = browser
         .and_then(|process| process["id"].as_u64())
         .context("no browser process")?;
-    anyhow::ensure!(now != u64::from(pid), "still the browser that was killed");
+    Ok(u32::try_from(pid)?)
+}
+
+/// Kills Chromium under an open connection; returns how long a new one then took to work.
+async fn kill_once(stack: &Stack) -> anyhow::Result<Duration> {
+    let mut old = stack.at.browser().await?;
+    let pid = browser_pid(&mut old).await?;
+    stack::kill(pid, Signal::KILL)?;
+    let killed = Instant::now();
+    assert_eq!(old.ended(BACK).await?, restarted());
+    // One attempt: it waits in the proxy, not here.
+    let mut new = stack.at.browser().await?;
+    let now = browser_pid(&mut new).await?;
+    let took = killed.elapsed();
+    anyhow::ensure!(now != pid, "still the browser that was killed");
     new.close().await?;
     Ok(took)
 }
@@ -110,8 +119,6 @@ pub(crate) async fn connections_wait_while_chromium_restarts(_: Suite) -> Outcom
     let parts: Value = readyz.json()?;
     assert_eq!(parts["parts"]["devtools"]["ready"], false, "{parts}");
 
-    let daemon = stack.pid("browserd").await?;
-    let idle = procfs::open_files(daemon)?;
     let sockets = try_join_all((0..8).map(|_| async {
         let mut browser = stack.at.browser().await?;
         browser.call("Browser.getVersion", json!({})).await
@@ -129,7 +136,7 @@ pub(crate) async fn connections_wait_while_chromium_restarts(_: Suite) -> Outcom
         // The others have to be waiting by then.
         assert_eventually!(
             "sixteen connections wait",
-            procfs::open_files(daemon)? >= idle + 16
+            procfs::connections_at(stack.at.devtools.port()) >= 16
         );
         stack.supervisorctl(&["start", "chromium"]).await
     };

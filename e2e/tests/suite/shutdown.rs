@@ -89,14 +89,13 @@ pub(crate) async fn connections_that_wait_are_let_go(_: Suite) -> Outcome {
         .env("DEVTOOLS_WAIT_SEC", "60")
         .start()
         .await?;
-    let pid = daemon.pid();
-    let idle = procfs::open_files(pid)?;
+    let port = daemon.at.devtools.port();
     let url = daemon.at.devtools_ws("/");
     let endpoints = daemon.at.clone();
     let socket = Cdp::connect(&url);
     let document = endpoints.discover("/json/version");
     let terminate = async {
-        assert_eventually!("both wait", procfs::open_files(pid)? >= idle + 2);
+        assert_eventually!("both wait", procfs::connections_at(port) >= 2);
         terminate(&mut daemon).await
     };
     let (socket, document, took) = tokio::join!(socket, document, terminate);
