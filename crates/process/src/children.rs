@@ -9,10 +9,11 @@
 //! Every process started here leads a session of its own, so what is a child in the daemon's
 //! session was started by other code (a library's `Command`), and is left to it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, getpid, getsid, pidfd_open,
@@ -21,19 +22,65 @@ use rustix::process::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::Signal;
+use crate::procfs::{self, Stat};
 use crate::sys::{self, Failure, Plan, SharedFd, Step};
-use crate::{Signal, procfs};
 
-/// Held for reading from before a process is made until its number is in [`OWNED`], and for
-/// writing while an orphan is reaped: a child that ends at once must not pass for an orphan.
-static STARTING: RwLock<()> = RwLock::new(());
+static TABLE: Mutex<Table> = Mutex::new(Table {
+    owned: BTreeSet::new(),
+    next_start: 0,
+    starting: BTreeSet::new(),
+    seen: BTreeMap::new(),
+});
 
-/// The children that were started here and are not reaped yet.
-static OWNED: Mutex<Option<HashSet<Pid>>> = Mutex::new(None);
+/// What tells own children from orphans. Held for a system call or two, never while waiting.
+#[derive(Debug)]
+struct Table {
+    /// Numbers of the children that were started here and are not reaped yet.
+    owned: BTreeSet<i32>,
+    /// The start that begins next.
+    next_start: u64,
+    /// Starts under way. Each may have made a process that is not in `owned` yet.
+    starting: BTreeSet<u64>,
+    /// Zombies that are not in `owned`, with the start that was next when they were first seen.
+    seen: BTreeMap<i32, u64>,
+}
 
-fn owned() -> MutexGuard<'static, Option<HashSet<Pid>>> {
-    // A panic cannot leave the set half changed.
-    OWNED.lock().unwrap_or_else(PoisonError::into_inner)
+impl Table {
+    /// Whether a zombie that is not owned may come from a start that is still under way.
+    ///
+    /// One that began after the zombie was first seen cannot have made it. So a slow start (a
+    /// program on a slow disk) puts off reaping, and reaping never puts off a start.
+    fn may_be_starting(&mut self, zombie: i32) -> bool {
+        let Some(oldest) = self.starting.first() else {
+            return false;
+        };
+        *oldest < *self.seen.entry(zombie).or_insert(self.next_start)
+    }
+}
+
+fn table() -> MutexGuard<'static, Table> {
+    // A panic cannot leave the table half changed.
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A start under way.
+struct Start(u64);
+
+impl Start {
+    fn begin() -> Self {
+        let mut table = table();
+        let number = table.next_start;
+        table.next_start += 1;
+        table.starting.insert(number);
+        Self(number)
+    }
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        table().starting.remove(&self.0);
+    }
 }
 
 /// How a process ended.
@@ -84,11 +131,11 @@ pub(crate) struct Child {
 impl Child {
     /// Starts a process. Blocks until it runs the program.
     pub(crate) fn start(plan: &Plan<'_>) -> Result<Self, Failure> {
-        let starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+        let starting = Start::begin();
         let pid = sys::spawn(plan)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty());
         if pidfd.is_ok() {
-            owned().get_or_insert_default().insert(pid);
+            table().owned.insert(number(pid));
         }
         drop(starting);
         match pidfd {
@@ -124,7 +171,7 @@ impl Child {
 
     fn try_wait(&mut self) -> Option<Exit> {
         // Under the lock, as the number is free for another process once this one is reaped.
-        let mut owned = owned();
+        let mut table = table();
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let exit = match waitid(WaitId::PidFd(self.pidfd.as_fd()), options) {
             Ok(None) | Err(rustix::io::Errno::INTR) => return None,
@@ -134,9 +181,7 @@ impl Child {
                 Exit::Code(255)
             }
         };
-        if let Some(owned) = owned.as_mut() {
-            owned.remove(&self.pid);
-        }
+        table.owned.remove(&number(self.pid));
         self.reaped = true;
         Some(exit)
     }
@@ -144,10 +189,8 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.reaped
-            && let Some(owned) = owned().as_mut()
-        {
-            owned.remove(&self.pid);
+        if !self.reaped {
+            table().owned.remove(&number(self.pid));
         }
     }
 }
@@ -167,24 +210,26 @@ impl Watched {
     /// Safe: it is reaped in the same poll that returns its exit.
     pub(crate) async fn wait(&mut self) -> Exit {
         loop {
-            let ready = self.ready.readable().await;
+            let Ok(mut ready) = self.ready.readable().await else {
+                // The runtime shuts down, and drops this.
+                return pending().await;
+            };
             if let Some(exit) = self.child.try_wait() {
                 return exit;
             }
-            if let Ok(mut ready) = ready {
-                ready.clear_ready();
-            }
+            ready.clear_ready();
         }
     }
 }
 
+fn number(pid: Pid) -> i32 {
+    pid.as_raw_nonzero().get()
+}
+
 /// Runs `act` if the child with this number is not reaped yet, so that the number is its own.
 pub(crate) fn if_unreaped<T>(pid: Pid, act: impl FnOnce() -> T) -> Option<T> {
-    let owned = owned();
-    owned
-        .as_ref()
-        .is_some_and(|owned| owned.contains(&pid))
-        .then(act)
+    let table = table();
+    table.owned.contains(&number(pid)).then(act)
 }
 
 /// Orphans of descendants become children of this process from now on.
@@ -197,82 +242,80 @@ pub(crate) fn become_subreaper() -> io::Result<()> {
 pub(crate) enum Swept {
     /// No child is a zombie.
     Clean,
-    /// There are zombies that others wait for, or that could not be looked at just now.
+    /// There are zombies that have an owner, or may have one.
     Again,
 }
 
 /// Reaps all orphans that have ended. Blocks for the time of some system calls each.
 pub(crate) fn sweep() -> io::Result<Swept> {
+    // The kernel shows one zombie, and the same one until it is reaped.
     loop {
-        match reap_first()? {
-            First::None => return Ok(Swept::Clean),
-            First::Reaped => {}
-            First::Busy => return Ok(Swept::Again),
-            // The kernel shows the same zombie again until its owner has reaped it.
-            First::NotOurs => break,
-        }
-    }
-    let me = getpid();
-    for stat in procfs::all()? {
-        if stat.ppid == me.as_raw_nonzero().get() && stat.is_zombie() && !reap(stat.pid) {
+        let mut table = table();
+        let Some(zombie) = sys::peek_zombie()? else {
+            table.seen.clear();
+            return Ok(Swept::Clean);
+        };
+        if !reap(&mut table, zombie) {
             break;
         }
     }
+    // It has an owner, or may have. There may be others behind it.
+    let me = number(getpid());
+    let is_ours = |stat: &Stat| stat.is_zombie() && stat.ppid == me;
+    let zombies: Vec<Pid> = procfs::all()?
+        .into_iter()
+        .filter(is_ours)
+        .map(|stat| stat.pid)
+        .collect();
+    for zombie in &zombies {
+        reap(&mut table(), *zombie);
+    }
+    let still = |pid: &i32, _: &mut u64| zombies.iter().any(|zombie| number(*zombie) == *pid);
+    table().seen.retain(still);
     Ok(Swept::Again)
 }
 
-enum First {
-    None,
-    Reaped,
-    NotOurs,
-    Busy,
-}
-
-fn reap_first() -> io::Result<First> {
-    // Not waited for: a start may take long (a program on a slow file system), and other starts
-    // would queue behind this.
-    let Ok(_starting) = STARTING.try_write() else {
-        return Ok(First::Busy);
-    };
-    let owned = owned();
-    let Some(pid) = sys::peek_zombie()? else {
-        return Ok(First::None);
-    };
-    if is_owned(&owned, pid) || !is_orphan(pid) {
-        return Ok(First::NotOurs);
-    }
-    wait_for(pid);
-    Ok(First::Reaped)
-}
-
-/// Reaps a zombie if it is an orphan. False when it could not be told just now.
-fn reap(pid: Pid) -> bool {
-    let Ok(_starting) = STARTING.try_write() else {
+/// Reaps a zombie if it is an orphan for certain.
+fn reap(table: &mut Table, zombie: Pid) -> bool {
+    let is_owned = table.owned.contains(&number(zombie));
+    if is_owned || !is_orphan(zombie) || table.may_be_starting(number(zombie)) {
         return false;
-    };
-    let owned = owned();
-    if !is_owned(&owned, pid) && is_orphan(pid) {
-        wait_for(pid);
     }
+    table.seen.remove(&number(zombie));
+    // Nobody else waits for it; the answer can only be its status.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    let _ = waitid(WaitId::Pid(zombie), options);
     true
-}
-
-fn is_owned(owned: &MutexGuard<'_, Option<HashSet<Pid>>>, pid: Pid) -> bool {
-    owned.as_ref().is_some_and(|owned| owned.contains(&pid))
 }
 
 fn is_orphan(zombie: Pid) -> bool {
     let Ok(own_session) = getsid(None) else {
         return false;
     };
-    procfs::stat(zombie)
-        .is_some_and(|stat| stat.is_zombie() && stat.session != own_session.as_raw_nonzero().get())
+    procfs::stat(zombie).is_some_and(|stat| stat.is_zombie() && stat.session != number(own_session))
 }
 
-fn wait_for(zombie: Pid) {
-    // It is a zombie and a child of this process; the answer can only be its status.
-    let _ = waitid(
-        WaitId::Pid(zombie),
-        WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-    );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A zombie is an orphan once every start that could have made it is over.
+    #[test]
+    fn a_zombie_waits_for_the_starts_before_it() {
+        let mut table = Table {
+            owned: BTreeSet::new(),
+            next_start: 7,
+            starting: BTreeSet::from([5]),
+            seen: BTreeMap::new(),
+        };
+        assert!(table.may_be_starting(100));
+        // Another begins; it is too late to have made that one.
+        (table.next_start, table.starting) = (8, BTreeSet::from([5, 7]));
+        assert!(table.may_be_starting(100));
+        table.starting = BTreeSet::from([7]);
+        assert!(!table.may_be_starting(100));
+        assert!(table.may_be_starting(101));
+        table.starting.clear();
+        assert!(!table.may_be_starting(101));
+    }
 }

@@ -178,11 +178,7 @@ impl Handle {
         });
         self.shared.table().insert(process.clone());
         if let Some(bytes) = stdin {
-            let process = process.clone();
-            self.shared.tracker.spawn(async move {
-                // A process need not read what it is given.
-                let _ = process.write(&bytes, false).await;
-            });
+            self.shared.tracker.spawn(process.write_first(bytes));
         }
         self.follow(process.clone(), started);
         Ok(process)

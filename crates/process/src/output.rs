@@ -188,6 +188,7 @@ impl Writer {
     /// Adds what the process wrote. Never waits.
     pub(crate) fn append(&self, stream: Stream, bytes: &[u8]) {
         self.shared.log().append(stream, bytes);
+        self.shared.pace.wrote(bytes.len() as u64);
         self.shared.changed.send_replace(());
     }
 

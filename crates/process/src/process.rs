@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
@@ -169,6 +170,18 @@ impl Process {
             .output
             .reader(from)
             .map_err(|_| Error::TooManyStreams { id, limit })
+    }
+
+    /// Writes what it was started with to its stdin, as long as it runs.
+    pub(crate) fn write_first(&self, bytes: Bytes) -> impl Future<Output = ()> + Send + use<> {
+        let (process, write) = (self.clone(), self.record.stdin.write_first(bytes));
+        async move {
+            tokio::select! {
+                biased;
+                _ = process.ended() => {}
+                () = write => {}
+            }
+        }
     }
 
     /// Writes to its stdin, and closes it afterwards if told to. Returns how many bytes the

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Mutex, Semaphore};
@@ -19,7 +21,7 @@ pub(crate) const MAX_WAITING: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Stdin {
     /// `None` once it is closed.
-    end: Mutex<Option<AsyncFd<SharedFd>>>,
+    end: Arc<Mutex<Option<AsyncFd<SharedFd>>>>,
     waiting: Semaphore,
     is_terminal: bool,
     wait: Duration,
@@ -36,11 +38,23 @@ impl Stdin {
     /// Must be called within a runtime. `end` does not block.
     pub(crate) fn new(end: OwnedFd, is_terminal: bool, wait: Duration) -> io::Result<Self> {
         Ok(Self {
-            end: Mutex::new(Some(watch(end)?)),
+            end: Arc::new(Mutex::new(Some(watch(end)?))),
             waiting: Semaphore::new(MAX_WAITING),
             is_terminal,
             wait,
         })
+    }
+
+    /// Writes what a process is started with, before anything else and however long it takes.
+    /// The place is taken by the call already, not by the future.
+    pub(crate) fn write_first(&self, bytes: Bytes) -> impl Future<Output = ()> + Send + use<> {
+        let end = Arc::clone(&self.end).try_lock_owned();
+        async move {
+            if let Ok(Some(end)) = end.as_deref() {
+                // A process need not read what it is given.
+                let _ = write_all(end, &bytes, &mut 0).await;
+            }
+        }
     }
 
     /// Writes as much as the process takes within the wait, and closes afterwards if told to.

@@ -339,13 +339,18 @@ impl Log {
             .or_else(|| self.tail.get(self.tail.partition_point(had)))
     }
 
-    /// The place before which a reader loses bytes soon, if any reader can.
+    /// The places at which a reader loses bytes soon, if there are any: from the first to the
+    /// second.
     pub(super) fn at_risk(&self) -> Option<(u64, u64)> {
         let limit = self.tail_limit();
         if self.tail_bytes < limit - limit / 4 {
             return None;
         }
-        let first = self.tail.front()?.start.sum();
-        Some((first, first + (self.written().sum() - first) / 4))
+        let front = self.tail.front()?;
+        let first = front.start.sum();
+        // Whoever is before a gap loses it in any case; without one, all are concerned.
+        let is_whole = usize::try_from(front.number).is_ok_and(|it| it == self.head.len());
+        let from = if is_whole { 0 } else { first };
+        Some((from, first + (self.written().sum() - first) / 4))
     }
 }

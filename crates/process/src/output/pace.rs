@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::{BLOCK_BYTES, Shared};
+use super::Shared;
 
 /// However slow its readers are, a process that writes more is read at least this fast.
 pub const FLOOR_BYTES_PER_SEC: u64 = 8 * 1024 * 1024;
-/// The wait for one block of output that makes the floor.
-const WAIT: Duration = Duration::from_micros(BLOCK_BYTES as u64 * 1_000_000 / FLOOR_BYTES_PER_SEC);
+/// Output between two waits, at least. It makes for waits of a millisecond and more, which is
+/// what the runtime's timer tells apart.
+const STEP_BYTES: u64 = 16 * 1024;
 /// A reader that has not moved for this long, although it could, is not waited for.
 const STALLED: Duration = Duration::from_secs(1);
 
@@ -22,6 +23,8 @@ pub(super) struct Pace {
     readers: Mutex<Vec<Weak<Progress>>>,
     moved: Notify,
     waiting: AtomicBool,
+    /// Bytes written since the last wait: they are what the next one may cost.
+    credit: AtomicU64,
     born: Instant,
 }
 
@@ -31,6 +34,7 @@ impl Default for Pace {
             readers: Mutex::default(),
             moved: Notify::new(),
             waiting: AtomicBool::new(false),
+            credit: AtomicU64::new(0),
             born: Instant::now(),
         }
     }
@@ -66,6 +70,11 @@ impl Pace {
         }
     }
 
+    /// The writer has written some bytes.
+    pub(super) fn wrote(&self, bytes: u64) {
+        self.credit.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     fn now_ms(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -82,21 +91,24 @@ impl Pace {
     }
 }
 
-/// Waits for the readers that are about to lose bytes, for the time of one block at most.
+/// Waits for the readers that are about to lose bytes, no longer than the floor allows for what
+/// was written since the last wait.
 pub(super) async fn give_way(shared: &Shared) {
+    let pace = &shared.pace;
+    if pace.credit.load(Ordering::Relaxed) < STEP_BYTES {
+        return;
+    }
+    let bytes = pace.credit.swap(0, Ordering::Relaxed);
     let at_risk = || {
         let range = shared.log().at_risk();
-        range.is_some_and(|range| shared.pace.is_anyone_in(range))
+        range.is_some_and(|range| pace.is_anyone_in(range))
     };
     if !at_risk() {
         return;
     }
-    let deadline = Instant::now() + WAIT;
-    shared.pace.waiting.store(true, Ordering::Release);
-    while at_risk()
-        && timeout_at(deadline, shared.pace.moved.notified())
-            .await
-            .is_ok()
-    {}
-    shared.pace.waiting.store(false, Ordering::Release);
+    let wait = Duration::from_micros(bytes * 1_000_000 / FLOOR_BYTES_PER_SEC);
+    let deadline = Instant::now() + wait;
+    pace.waiting.store(true, Ordering::Release);
+    while at_risk() && timeout_at(deadline, pace.moved.notified()).await.is_ok() {}
+    pace.waiting.store(false, Ordering::Release);
 }

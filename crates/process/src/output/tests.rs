@@ -305,13 +305,13 @@ async fn readers_are_limited_and_leave() {
     assert!(output.reader(Offsets::default()).is_ok());
 }
 
-/// Several times the capacity, with readers on other threads that are cut and resumed.
+/// Three times the capacity, with readers on other threads that are cut and resumed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn readers_that_keep_reading_lose_nothing() {
-    const TOTAL: usize = 32 * 1024 * 1024;
-    let (writer, output) = output(limits(2 * 1024 * 1024, 256 * 1024, BLOCK_BYTES));
+    const TOTAL: usize = 96 * 1024 * 1024;
+    let (writer, output) = output(limits(32 * 1024 * 1024, 256 * 1024, BLOCK_BYTES));
     let mut readers = tokio::task::JoinSet::new();
-    for cut in [0_u64, 3_000_001, 9_999_999] {
+    for cut in [0_u64, 3_000_001, 29_999_999] {
         let output = output.clone();
         readers.spawn(async move {
             let mut reader = Checked::new(&output, Offsets::default());
@@ -391,7 +391,7 @@ async fn readers_that_are_overtaken_get_true_bytes_and_are_told() {
             while let Some(event) = reader.reader.next().await {
                 reader.take(event);
                 count += 1;
-                if count.is_multiple_of(64 + speed) {
+                if count.is_multiple_of(8 + speed) {
                     sleep(Duration::from_millis(speed)).await;
                 }
             }
@@ -411,4 +411,32 @@ async fn readers_that_are_overtaken_get_true_bytes_and_are_told() {
         lost += lost_here;
     }
     assert!(lost > 0, "nobody was overtaken");
+}
+
+/// However slow a reader is, and however little is written at a time, the floor holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_slows_the_writer_no_further_than_the_floor() {
+    let (writer, output) = output(limits(1024 * 1024, 256 * 1024, BLOCK_BYTES));
+    let mut source = Source {
+        writer,
+        at: Offsets::default(),
+    };
+    let mut reader = Checked::new(&output, Offsets::default());
+    let mut readers = tokio::task::JoinSet::new();
+    readers.spawn(async move {
+        while let Some(event) = reader.reader.next().await {
+            reader.take(event);
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let started = Instant::now();
+    while source.at.stdout < FLOOR_BYTES_PER_SEC / 2 {
+        source.write(Stream::Stdout, 100);
+        source.writer.settle().await;
+    }
+    source.writer.end();
+    // Twice the half second that the floor allows, and what a busy machine adds.
+    let elapsed = started.elapsed();
+    assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
+    readers.join_all().await;
 }

@@ -286,6 +286,27 @@ async fn a_process_that_does_not_read_is_not_waited_for() {
     process.kill(Signal::KILL).unwrap();
 }
 
+/// What a process is started with comes first and whole, however late it is read.
+#[tokio::test]
+async fn the_first_input_is_not_bounded_in_time() {
+    let config = Config {
+        stdin_wait: Duration::from_millis(50),
+        ..config()
+    };
+    let handle = running_with(config);
+    let request = Request {
+        stdin: Some(vec![b'x'; 300_000].into()),
+        ..sh("sleep 0.5; wc -c")
+    };
+    let process = handle.spawn(request, None).await.unwrap();
+    // The place is taken.
+    assert_eq!(process.write(b"more", false).await.unwrap(), 0);
+    let closed = async { while process.write(b"more", true).await.unwrap() == 0 {} };
+    timeout(PATIENCE, closed).await.unwrap();
+    let all = read_to_end(&mut from_start(&process)).await;
+    assert_eq!(text(&all.stdout).trim(), "300004");
+}
+
 /// A waiting write ends with the process.
 #[tokio::test]
 async fn a_write_does_not_outlive_the_process() {
