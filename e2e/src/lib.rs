@@ -5,6 +5,11 @@
 //! is taken down with everything it started when the value is dropped. Both run the `browserd`
 //! that `BROWSERD_BIN` names, or else the one that Cargo built into the folder of the test:
 //! build it first, with `cargo build -p browserd`.
+//!
+//! The programs in `e2e/clients` run with the Python of `E2E_PYTHON` (`.run/venv/bin/python`
+//! unless set) and the Node of `E2E_NODE` (the one inside that Python's `playwright`);
+//! `scripts/clients` installs what they need. `E2E_PATIENCE` is a factor on every wait, for a
+//! machine that is slow or busy.
 
 pub mod api;
 pub mod case;
