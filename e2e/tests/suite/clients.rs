@@ -18,6 +18,7 @@ async fn scenario(suite: &Suite, program: &str, name: &str) -> anyhow::Result<Va
 async fn at(suite: &Suite, program: &str, name: &str, endpoint: &str) -> anyhow::Result<Value> {
     // So that a failure shows the stack's logs.
     suite.stack().await?;
+    let _with_others = suite.playwrights.read().await;
     let web = suite.site().await?.url("");
     run(program, &[name, endpoint, &web]).await
 }
@@ -64,6 +65,7 @@ pub(crate) async fn playwright_by_ws_behind_a_prefix(suite: Suite) -> Outcome {
 pub(crate) async fn playwright_for_python(suite: Suite) -> Outcome {
     let endpoint = suite.stack().await?.at.devtools_url();
     let web = suite.site().await?.url("");
+    let _with_others = suite.playwrights.read().await;
     let seen = run("playwright_client.py", &[&endpoint, &web]).await?;
     assert_eq!(seen, json!({ "title": "home", "greeting": "Hello" }));
     Ok(())
@@ -163,7 +165,10 @@ pub(crate) async fn cookies(suite: Suite) -> Outcome {
 }
 
 pub(crate) async fn download(suite: Suite) -> Outcome {
-    let seen = scenario(&suite, "playwright.mjs", "download").await?;
+    let endpoint = suite.stack().await?.at.devtools_url();
+    let web = suite.site().await?.url("");
+    let _alone = suite.playwrights.write().await;
+    let seen = run("playwright.mjs", &["download", &endpoint, &web]).await?;
     assert_eq!(
         seen,
         json!({ "name": "the file.txt", "content": "seventeen bytes\n!" })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use browserd_e2e::{Chromium, Daemon, Site, Stack};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, RwLock};
 
 /// Handed to every test.
 pub(crate) type Suite = Arc<Shared>;
@@ -14,6 +14,9 @@ pub(crate) struct Shared {
     stack: OnceCell<Stack>,
     site: OnceCell<Site>,
     chromium: OnceCell<Chromium>,
+    /// Held for reading by each Playwright at the shared stack, and for writing by one that has
+    /// to be alone: on connecting, each sends all downloads of the browser to itself.
+    pub(crate) playwrights: RwLock<()>,
 }
 
 impl Shared {
