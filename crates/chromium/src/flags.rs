@@ -50,9 +50,9 @@ pub fn words(text: &str) -> Result<Vec<String>, UnclosedQuote> {
 ///
 /// Chromium itself takes the last of several flags of one name; two `--enable-features` would
 /// silently lose the first. Hence the merge: a later flag replaces an earlier one of its name,
-/// and the comma lists of [`LISTS`] are united. A feature enabled by a later layer leaves the
-/// list of those disabled by an earlier one, and the other way round, for Chromium lets
-/// "disabled" win whatever the order.
+/// and the comma lists of features and extensions are united. A feature enabled by a later
+/// layer leaves the list of those disabled by an earlier one, and the other way round, for
+/// Chromium lets "disabled" win whatever the order.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Flags {
     order: Vec<String>,
