@@ -98,7 +98,7 @@ impl ApiError {
         if !self.status.is_server_error() {
             return;
         }
-        let cause = self.cause.as_deref().map(chain).unwrap_or_default();
+        let cause = self.cause.as_deref().map(chain);
         tracing::warn!(http.status = self.status.as_u16(), error = %self.message, cause, "request failed");
     }
 }

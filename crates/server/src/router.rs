@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     middleware::{from_fn, from_fn_with_state},
     routing::{any, get},
 };
@@ -26,6 +26,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         // Operations
         .routes(routes!(operations::get_healthz))
         .routes(routes!(operations::get_readyz))
+        .routes(routes!(docs::get_openapi_yaml))
+        .routes(routes!(docs::get_openapi_json))
 }
 
 /// The API port.
@@ -33,7 +35,8 @@ pub(crate) fn api(app: &App) -> Router {
     let (router, document) = documented().split_for_parts();
     let router = router
         .with_state(app.clone())
-        .merge(docs::router(Rendered::new(&document)))
+        .merge(docs::router())
+        .layer(Extension(Rendered::new(&document)))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method);
     dress(router, app, Surface::Api)

@@ -1,36 +1,66 @@
 //! The API's document, raw and as a page that needs no network.
 
-use axum::{Router, body::Bytes, middleware::from_fn, response::IntoResponse, routing::get};
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::{
+    Extension, Router,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use browserd_api::Error;
 use http::{HeaderValue, header};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::openapi::Rendered;
 
+const YAML: &str = "application/yaml";
 /// Only this origin's own files; the page's library needs inline styles and data images.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; frame-ancestors 'none'";
 
-/// `/openapi.yaml`, `/openapi.json`, their aliases, and `/docs`.
-pub(crate) fn router(document: Rendered) -> Router {
-    let Rendered { yaml, json } = document;
-    let yaml = get(async move || answer("application/yaml", yaml));
-    let json = get(async move || answer("application/json", json));
+/// This document as YAML
+///
+/// `/spec.yaml` is the same.
+#[utoipa::path(
+    get,
+    path = "/openapi.yaml",
+    tag = "operations",
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = String, content_type = YAML),
+        (status = "default", description = "The caller may not call", body = Error)
+    )
+)]
+pub(crate) async fn get_openapi_yaml(Extension(document): Extension<Rendered>) -> Response {
+    ([(header::CONTENT_TYPE, YAML)], document.yaml).into_response()
+}
+
+/// This document as JSON
+///
+/// `/spec.json` is the same.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "operations",
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Object),
+        (status = "default", description = "The caller may not call", body = Error)
+    )
+)]
+pub(crate) async fn get_openapi_json(Extension(document): Extension<Rendered>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document.json).into_response()
+}
+
+/// The aliases of the document, and `/docs`.
+pub(crate) fn router() -> Router {
     // Calls from the page would carry an Origin, which is refused: so it offers none.
     let config = Config::from("/openapi.json")
         .use_base_layout()
         .supported_submit_methods([""; 0]);
     let page = Router::from(SwaggerUi::new("/docs").config(config)).layer(from_fn(guard));
     Router::new()
-        .route("/openapi.yaml", yaml.clone())
-        .route("/spec.yaml", yaml)
-        .route("/openapi.json", json.clone())
-        .route("/spec.json", json)
+        .route("/spec.yaml", get(get_openapi_yaml))
+        .route("/spec.json", get(get_openapi_json))
         .merge(page)
-}
-
-fn answer(kind: &'static str, document: Bytes) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, kind)], document)
 }
 
 async fn guard(request: Request, next: Next) -> Response {
