@@ -38,6 +38,8 @@ pub struct WatchLimits {
     pub watches: usize,
     /// So many events are kept for each.
     pub events: usize,
+    /// So many of the kernel's events may wait for a watch's thread.
+    pub queued: usize,
     /// A watch that nobody reads for so long ends.
     pub idle: Duration,
 }
@@ -47,6 +49,8 @@ impl Default for WatchLimits {
         Self {
             watches: 64,
             events: 10_000,
+            // As many as the kernel's own queue holds.
+            queued: 16_384,
             idle: Duration::from_secs(60 * 60),
         }
     }
@@ -74,8 +78,10 @@ impl Files {
             id: id.clone(),
         };
         let target = path.as_path().to_owned();
-        let (own, idle) = (Arc::clone(&log), limits.idle);
-        let opened = blocking(path, move || open::open(&target, options, own, idle, place)).await;
+        let opened = blocking(path, move || {
+            open::open(&target, options, log, limits, place)
+        })
+        .await;
         if opened.is_err() {
             self.shared.watches.remove(&id);
         }

@@ -9,22 +9,19 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, TrySendError},
     },
-    time::Duration,
 };
 
 use notify::{EventKind, event::ModifyKind};
 use rustix::fs::statfs;
 
 use super::{
-    Place, WatchOptions,
+    Place, WatchLimits, WatchOptions,
     log::Log,
     worker::{Message, Worker},
 };
 use crate::{Error, Result, error::Attempt};
 
 const ACTION: &str = "watch";
-/// So many of the kernel's events may wait for the thread; as many as its own queue holds.
-const QUEUE: usize = 16_384;
 
 /// File systems that other machines or the kernel change without a word (statfs(2)).
 const SILENT: [(i64, &str); 7] = [
@@ -52,11 +49,11 @@ pub(super) fn open(
     path: &Path,
     options: WatchOptions,
     log: Arc<Log>,
-    idle: Duration,
+    limits: WatchLimits,
     place: Place,
 ) -> Result<()> {
     let root = Root::find(path)?;
-    let (sender, messages) = mpsc::sync_channel(QUEUE);
+    let (sender, messages) = mpsc::sync_channel(limits.queued);
     let overflow = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&overflow);
     log.set_waker(sender.clone());
@@ -74,7 +71,7 @@ pub(super) fn open(
     worker.learn()?;
     let thread = std::thread::Builder::new().name("watch".to_owned());
     let run = move || {
-        worker.run(&messages, idle);
+        worker.run(&messages, limits.idle);
         place.leave();
     };
     thread

@@ -11,7 +11,7 @@ use crate::support::{Place, fs_path, noise, read};
 #[tokio::test]
 async fn content_and_metadata_are_the_files() {
     for place in [Place::new(), Place::in_memory()] {
-        for bytes in [0, 1, 262_143, 262_144, 262_145, 3_000_000] {
+        for bytes in [0, 1, 524_287, 524_288, 524_289, 3_000_000] {
             let content = noise(bytes, 7);
             fs::write(place.path("file"), &content).unwrap();
             let reader = place
