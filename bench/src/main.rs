@@ -44,7 +44,7 @@ struct Cli {
     /// Lists the names of all rows.
     #[arg(long)]
     list: bool,
-    /// Runs only rows whose name holds one of these texts.
+    /// Runs only rows of these names, or whose names hold these texts.
     #[arg(value_name = "ROW")]
     only: Vec<String>,
 }
@@ -128,8 +128,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         "{} is not there",
         bench.browserd.display()
     );
-    let chosen =
-        |name: &str| cli.only.is_empty() || cli.only.iter().any(|text| name.contains(text));
+    let chosen = |name: &str| cli.only.is_empty() || cli.only.iter().any(|text| asks(text, name));
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for (name, measure) in ROWS.iter().filter(|(name, _)| chosen(name)) {
         match measure(&bench) {
@@ -148,6 +147,16 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     write(&out, &done)?;
     summary(&done, &failed);
     Ok(failed.is_empty())
+}
+
+/// Whether a text on the command line asks for a row: by its name, or by a part of names.
+fn asks(text: &str, name: &str) -> bool {
+    let is_name = ROWS.iter().any(|(known, _)| *known == text);
+    if is_name {
+        text == name
+    } else {
+        name.contains(text)
+    }
 }
 
 /// The folder that Cargo builds into: this program lies in a profile's folder within.

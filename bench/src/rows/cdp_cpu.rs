@@ -10,22 +10,24 @@ use crate::{
     stats::take_turns,
 };
 
+/// Messages in a turn.
+const MESSAGES: u32 = 1_000;
+
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Row> {
     let (mut sides, _echo) = before_echo(bench)?;
     let request = text_frame(&[b'x'; 1024]);
     let mut answer = vec![0; request.len() - KEY_LENGTH];
-    let messages: u32 = if bench.short { 2_000 } else { 20_000 };
     let mut round = |side: &mut Side| {
         let before = cpu_seconds(side.pid)?;
-        for _ in 0..messages / 2 {
+        for _ in 0..MESSAGES / 2 {
             side.client.exchange(&request, &mut answer)?;
         }
-        Ok((cpu_seconds(side.pid)? - before) * 1e5 / f64::from(messages))
+        Ok((cpu_seconds(side.pid)? - before) * 1e5 / f64::from(MESSAGES))
     };
-    take_turns(&mut sides.each, 1, &mut round)?;
+    take_turns(&mut sides.each, 5, &mut round)?;
     let figures = Figures::of(&take_turns(
         &mut sides.each,
-        bench.rounds(9, 3),
+        bench.rounds(200, 10),
         &mut round,
     )?)?;
     let row = Row::against("s", figures.ours, figures.peer, Bar::RatioAtMost(1.2));

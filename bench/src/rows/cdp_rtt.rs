@@ -14,6 +14,9 @@ use crate::{
     stats::{median, take_turns},
 };
 
+/// Calls in a turn. Few, because Chromium's own pace drifts.
+const CALLS: usize = 10;
+
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Row> {
     let chromium = bench.runtime.block_on(Chromium::start())?;
     let (address, path) = endpoint(chromium.url())?;
@@ -25,18 +28,17 @@ pub(super) fn measure(bench: &Bench) -> anyhow::Result<Row> {
         client: direct,
         pid: 0,
     });
-    let calls = bench.rounds(200, 40);
     let mut round = |side: &mut Side| {
-        let mut samples = Vec::with_capacity(calls);
-        for _ in 0..calls {
+        let mut samples = Vec::with_capacity(CALLS);
+        for _ in 0..CALLS {
             let start = Instant::now();
             cdp::call(&mut side.client, "Target.getTargets")?;
             samples.push(start.elapsed().as_secs_f64() * 1e6);
         }
         Ok(median(&samples))
     };
-    take_turns(&mut sides.each, 2, &mut round)?;
-    let mut rounds = take_turns(&mut sides.each, bench.rounds(41, 5), &mut round)?;
+    take_turns(&mut sides.each, 20, &mut round)?;
+    let mut rounds = take_turns(&mut sides.each, bench.rounds(1000, 30), &mut round)?;
     let direct = median(&rounds.pop().unwrap_or_default());
     let figures = Figures::of(&rounds)?;
     let row = Row::against("µs", figures.ours, figures.peer, Bar::RatioAtMost(1.05));
