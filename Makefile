@@ -40,7 +40,7 @@ bench:
 	@scripts/install images/packages/runtime.txt images/packages/build.txt e2e/packages.txt
 	@scripts/clients
 	cargo build --release --locked -p browserd
-	cargo run --profile profiling --locked -p browserd-bench -- $(BENCH_ARGS)
+	cargo run --release --locked -p browserd-bench -- $(BENCH_ARGS)
 
 lint:
 	@scripts/install images/packages/build.txt
