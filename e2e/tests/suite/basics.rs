@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use browserd_e2e::{Call, Daemon, Echo, assert_eventually, http::Answer};
+use browserd_e2e::{Call, Cdp, Daemon, Echo, assert_eventually, http::Answer};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -294,5 +294,30 @@ pub(crate) async fn metrics_tell_of_sessions(_: Suite) -> Outcome {
         anyhow::ensure!(read("browserd_tasks_alive").await? <= idle);
     });
     assert!(read("browserd_devtools_up").await? > 0.5);
+    Ok(())
+}
+
+pub(crate) async fn frames_are_logged_when_asked_for_and_without_what_is_in_them(
+    _: Suite,
+) -> Outcome {
+    let echo = Echo::start().await?;
+    let daemon = Daemon::builder()
+        .env("DEVTOOLS_UPSTREAM", echo.url())
+        .env("LOG_CDP_MESSAGES", "true")
+        .start()
+        .await?;
+    let mut client = Cdp::connect(&daemon.at.devtools_ws("/")).await?;
+    client.send(None, "Echo.secret", json!({})).await?;
+    client.event("Echo.secret").await?;
+    for direction in ["to upstream", "to client"] {
+        let frame = assert_eventually!("the frame is logged", {
+            daemon.journal().events().into_iter().find(|event| {
+                event.text("message") == "devtools frame" && event.text("direction") == direction
+            })
+        });
+        assert_eq!(frame.number("opcode"), Some(1), "{frame:?}");
+        assert!(frame.number("length").is_some_and(|length| length > 0));
+    }
+    assert!(!daemon.journal().text().contains("Echo.secret"));
     Ok(())
 }

@@ -123,6 +123,7 @@ pub(crate) async fn a_log_that_cannot_be_read(suite: Suite) -> Outcome {
         "{detail}"
     );
     assert!(daemon.is_running());
+    assert!(daemon.journal().text().contains("cannot be read"));
 
     // Once it can be read, it is.
     fs::remove_dir(&log)?;

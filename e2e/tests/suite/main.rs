@@ -147,6 +147,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             request_ids_are_taken_or_made
             each_request_is_logged_once
             metrics_tell_of_sessions
+            frames_are_logged_when_asked_for_and_without_what_is_in_them
         }
     ]
 }

@@ -93,6 +93,7 @@ impl Watcher {
                     self.try_at_once();
                 }
                 Happening::News(News::Waiting(text)) => {
+                    tracing::info!(detail = text, "chromium's log");
                     // With an address in hand it is the address that is waited for.
                     if self.claim.is_none() {
                         self.shared.wait_for(text);
