@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -149,16 +149,10 @@ pub(crate) fn tree(root: &Path) -> BTreeMap<String, (u32, i128, Vec<u8>)> {
     while let Some(dir) = left.pop() {
         for entry in fs::read_dir(&dir).unwrap() {
             let path = entry.unwrap().path();
-            let metadata = fs::symlink_metadata(&path).unwrap();
-            let content = if metadata.is_symlink() {
-                fs::read_link(&path)
-                    .unwrap()
-                    .into_os_string()
-                    .into_encoded_bytes()
-            } else if metadata.is_file() {
-                fs::read(&path).unwrap()
-            } else {
-                Vec::new()
+            // A name may go between being listed and being looked at: a broken write's file is
+            // taken away by another thread. Gone is gone; anything else fails the test.
+            let Some((metadata, content)) = present(look(&path)) else {
+                continue;
             };
             let time = i128::from(metadata.mtime()) * 1_000_000_000;
             let time = time + i128::from(metadata.mtime_nsec());
@@ -175,6 +169,27 @@ pub(crate) fn tree(root: &Path) -> BTreeMap<String, (u32, i128, Vec<u8>)> {
         }
     }
     found
+}
+
+/// What is at a path, and its content or its link's target.
+fn look(path: &Path) -> io::Result<(fs::Metadata, Vec<u8>)> {
+    let metadata = fs::symlink_metadata(path)?;
+    let content = if metadata.is_symlink() {
+        fs::read_link(path)?.into_os_string().into_encoded_bytes()
+    } else if metadata.is_file() {
+        fs::read(path)?
+    } else {
+        Vec::new()
+    };
+    Ok((metadata, content))
+}
+
+fn present<T>(result: io::Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// What a tree holds, but for the times of directories: those tell that something was there for
