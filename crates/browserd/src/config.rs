@@ -80,6 +80,9 @@ pub(crate) struct Ports {
     /// Seconds that a request head may take from its first byte to its last
     #[arg(long, env = "HEADER_TIMEOUT_SEC", default_value = "10", value_parser = parse::seconds)]
     pub(crate) header_timeout_sec: u64,
+    /// Bytes that a JSON body may have
+    #[arg(long, env = "MAX_JSON_BYTES", default_value = "8388608", value_parser = parse::count)]
+    pub(crate) max_json_bytes: usize,
 }
 
 /// How Chromium's DevTools endpoint is found and relayed.

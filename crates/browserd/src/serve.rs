@@ -67,6 +67,7 @@ fn server_config(settings: &Serve) -> browserd_server::Config {
         limits: Limits {
             connections: settings.ports.max_connections,
             header_timeout: Duration::from_secs(settings.ports.header_timeout_sec),
+            json_body_bytes: settings.ports.max_json_bytes,
         },
         rules: Rules {
             allowed_origins: settings.callers.allowed_origins.clone(),

@@ -4,7 +4,9 @@
 //! [`render`], which knows the request id: there the body is written, and the
 //! private cause of a 5xx is logged, once.
 
-use std::{error::Error as StdError, sync::Arc};
+mod devtools;
+
+use std::{error::Error, sync::Arc};
 
 use axum::{
     Json,
@@ -12,9 +14,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use browserd_api::{Code, Error};
-use browserd_devtools::{client, reach};
+use browserd_api::Code;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::middleware::request_id::RequestId;
 
@@ -25,7 +28,18 @@ pub(crate) struct ApiError {
     code: Code,
     message: String,
     headers: Vec<(HeaderName, HeaderValue)>,
-    cause: Option<Arc<dyn StdError + Send + Sync>>,
+    result: Option<Box<RawValue>>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// The body: the shape of [`browserd_api::Error`], and what was achieved before the failure.
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    code: Code,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a RawValue>,
 }
 
 /// The handlers' result.
@@ -39,6 +53,7 @@ impl ApiError {
             code,
             message: message.into(),
             headers: Vec::new(),
+            result: None,
             cause: None,
         }
     }
@@ -48,18 +63,24 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, message)
     }
 
+    /// 400, `permission_denied`: the operating system refused.
+    pub(crate) fn permission_denied(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Code::PermissionDenied, message)
+    }
+
     /// 403, `forbidden`: the caller may not call.
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, Code::Forbidden, message)
     }
 
+    /// 404, `not_found`.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, message)
+    }
+
     /// 404, `not_found`: the path leads nowhere.
     pub(crate) fn no_such_route(path: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            Code::NotFound,
-            format!("there is no route {path}"),
-        )
+        Self::not_found(format!("there is no route {path}"))
     }
 
     /// 405, `method_not_allowed`.
@@ -72,14 +93,77 @@ impl ApiError {
         )
     }
 
-    /// 503, `upstream_unavailable`, to be tried again after a second.
+    /// 408, `timeout`.
+    pub(crate) fn timeout(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, Code::Timeout, message)
+    }
+
+    /// 409, `conflict`: the present state does not allow it.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, Code::Conflict, message)
+    }
+
+    /// 413, `payload_too_large`.
+    pub(crate) fn payload_too_large(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Code::PayloadTooLarge,
+            message,
+        )
+    }
+
+    /// 415, `unsupported_media_type`.
+    pub(crate) fn unsupported_media_type(wanted: &str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::UnsupportedMediaType,
+            format!("Content-Type: this route takes only {wanted}"),
+        )
+    }
+
+    /// 429, `too_many_requests`.
+    pub(crate) fn too_many(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            Code::TooManyRequests,
+            message,
+        )
+    }
+
+    /// 500, `internal_error`. The cause is logged, and never shown.
+    pub(crate) fn internal(
+        message: impl Into<String>,
+        cause: impl Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Code::InternalError,
+            message,
+        )
+        .cause(cause)
+    }
+
+    /// 501, `not_implemented`: this machine lacks a part.
+    pub(crate) fn not_implemented(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, Code::NotImplemented, message)
+    }
+
+    /// 503, `upstream_unavailable`: a part does not answer now.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             Code::UpstreamUnavailable,
             message,
         )
-        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// 507, `insufficient_storage`: the disk is full.
+    pub(crate) fn insufficient_storage(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            Code::InsufficientStorage,
+            message,
+        )
     }
 
     /// Adds a response header.
@@ -88,10 +172,27 @@ impl ApiError {
         self
     }
 
+    /// Adds what was achieved before the failure, as `result` in the body.
+    pub(crate) fn result(mut self, result: &impl Serialize) -> Self {
+        let json = serde_json::value::to_raw_value(result);
+        self.result = Some(json.expect("wire types have a JSON form"));
+        self
+    }
+
     /// Adds what is logged and never shown.
-    pub(crate) fn cause(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
+    pub(crate) fn cause(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Arc::new(cause));
         self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     fn log(&self) {
@@ -104,7 +205,7 @@ impl ApiError {
 }
 
 /// An error with all its sources, in one line.
-fn chain(error: &(dyn StdError + Send + Sync)) -> String {
+fn chain(error: &(dyn Error + Send + Sync)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -124,43 +225,6 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<reach::Error> for ApiError {
-    fn from(error: reach::Error) -> Self {
-        match error {
-            reach::Error::Unavailable(waiting) => Self::unavailable(format!(
-                "Chromium is not available: {}",
-                waiting.waiting_for
-            )),
-            reach::Error::Client(error) => error.into(),
-        }
-    }
-}
-
-impl From<client::Error> for ApiError {
-    fn from(error: client::Error) -> Self {
-        let answer = match &error {
-            client::Error::Connect { .. } | client::Error::Exchange { .. } => {
-                Self::unavailable("Chromium is not available: it went away during the request")
-            }
-            client::Error::Timeout { .. } => {
-                let message = "Chromium did not answer in time";
-                Self::new(StatusCode::GATEWAY_TIMEOUT, Code::Timeout, message)
-            }
-            client::Error::Body { .. }
-            | client::Error::TooLarge { .. }
-            | client::Error::Handshake { .. } => {
-                let message = "Chromium's answer cannot be used";
-                Self::new(StatusCode::BAD_GATEWAY, Code::UpstreamUnavailable, message)
-            }
-            client::Error::Path { path, .. } => {
-                Self::bad_request(format!("the path {path} cannot be asked for"))
-            }
-            client::Error::Key => Self::bad_request("Sec-WebSocket-Key: not a header value"),
-        };
-        answer.cause(error)
-    }
-}
-
 /// Writes the bodies of refusals, which need the request's id.
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let id = request
@@ -173,15 +237,27 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         return response;
     };
     error.log();
-    let body = Error {
-        message: error.message,
+    let body = Body {
+        message: &error.message,
         code: error.code,
-        details: Vec::new(),
-        request_id: id.to_string(),
+        request_id: &id.to_string(),
+        result: error.result.as_deref(),
     };
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     let (fresh, body) = Json(body).into_response().into_parts();
     parts.headers.extend(fresh.headers);
+    if is_passing(parts.status) {
+        let soon = HeaderValue::from_static("1");
+        parts.headers.entry(header::RETRY_AFTER).or_insert(soon);
+    }
     Response::from_parts(parts, body)
+}
+
+/// Whether the same call may succeed in a moment.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    )
 }

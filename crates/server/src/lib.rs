@@ -10,6 +10,7 @@
 mod app;
 mod cors;
 mod error;
+mod extract;
 mod handshake;
 mod listener;
 mod metrics;
@@ -20,6 +21,7 @@ mod router;
 mod routes;
 mod server;
 mod session;
+mod sse;
 
 pub use crate::{
     app::{Config, Domains},

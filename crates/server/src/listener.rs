@@ -46,6 +46,8 @@ pub struct Limits {
     pub connections: usize,
     /// How long a request head may take from its first byte to its last.
     pub header_timeout: Duration,
+    /// Bytes that a JSON body may have. One with more is answered 413.
+    pub json_body_bytes: usize,
 }
 
 /// Who is at the other end of a connection; an extension of every request.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Router,
+    extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     routing::{any, get},
 };
@@ -36,6 +37,7 @@ pub(crate) fn api(app: &App) -> Router {
     let router = router
         .with_state(app.clone())
         .merge(docs::router())
+        .layer(DefaultBodyLimit::max(app.config.limits.json_body_bytes))
         .layer(Extension(Rendered::new(&document)))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method);

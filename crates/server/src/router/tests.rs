@@ -39,6 +39,7 @@ fn app(rules: Rules) -> App {
         limits: Limits {
             connections: 16,
             header_timeout: Duration::from_secs(10),
+            json_body_bytes: 8 << 20,
         },
         rules,
         devtools_wait: Duration::from_millis(50),
