@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -41,7 +42,10 @@ impl Connection {
         let stream = Bounded::connect(number, Instant::now() + patience).map_err(|source| {
             match source.kind() {
                 io::ErrorKind::TimedOut => Error::Silent { number },
-                _ => Error::Unreachable { number, source },
+                _ => Error::Unreachable {
+                    number,
+                    source: Arc::new(source),
+                },
             }
         })?;
         let x = RustConnection::connect_to_stream(stream, 0).map_err(|error| match error {
@@ -50,7 +54,7 @@ impl Connection {
             }
             error => Error::Refused {
                 number,
-                source: Box::new(error),
+                source: Arc::new(error),
             },
         })?;
         let root = x
@@ -60,6 +64,11 @@ impl Connection {
             .map(|screen| screen.root)
             .ok_or(Error::NoOutput)?;
         Ok(Self { x, root })
+    }
+
+    /// Gives everything that follows on this connection as long as `patience`, from now.
+    pub(crate) fn allow(&self, patience: Duration) {
+        self.x.stream().set_deadline(Instant::now() + patience);
     }
 
     /// Asks something trivial and waits for the answer.

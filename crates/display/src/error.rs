@@ -1,6 +1,6 @@
 //! What can go wrong with an X display.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use x11rb::{
     errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError},
@@ -8,7 +8,8 @@ use x11rb::{
 };
 
 /// Why a display could not be asked or changed.
-#[derive(Debug, thiserror::Error)]
+/// Cheap to clone: one failed attempt may have to be told to several callers.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// Nothing listens on the display's socket.
     #[error("cannot reach the X server of display :{number}")]
@@ -16,7 +17,7 @@ pub enum Error {
         /// The display.
         number: u16,
         /// The cause.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The server does not answer in time.
     #[error("the X server of display :{number} does not answer")]
@@ -30,7 +31,7 @@ pub enum Error {
         /// The display.
         number: u16,
         /// The cause.
-        source: Box<ConnectError>,
+        source: Arc<ConnectError>,
     },
     /// A size that no screen can be given.
     #[error("{what} {value} is not between {least} and {most}")]
@@ -58,13 +59,21 @@ pub enum Error {
         /// Its answer.
         status: SetConfig,
     },
-    /// A request failed, or the connection broke.
+    /// The connection to the server broke, or the server fell silent on it.
+    #[error("lost the X server in the attempt to {what}")]
+    Lost {
+        /// What was attempted.
+        what: &'static str,
+        /// The cause.
+        source: Arc<io::Error>,
+    },
+    /// The server failed a request.
     #[error("cannot {what}")]
     Request {
         /// What was attempted.
         what: &'static str,
         /// The cause.
-        source: Box<ReplyOrIdError>,
+        source: Arc<ReplyOrIdError>,
     },
     /// The runtime stopped before the work was done.
     #[error("the runtime stopped while the X server was asked")]
@@ -78,9 +87,15 @@ pub(crate) trait Attempt<T> {
 
 impl<T> Attempt<T> for Result<T, ReplyOrIdError> {
     fn attempt(self, what: &'static str) -> Result<T, Error> {
-        self.map_err(|source| Error::Request {
-            what,
-            source: Box::new(source),
+        self.map_err(|source| match source {
+            ReplyOrIdError::ConnectionError(ConnectionError::IoError(source)) => Error::Lost {
+                what,
+                source: Arc::new(source),
+            },
+            source => Error::Request {
+                what,
+                source: Arc::new(source),
+            },
         })
     }
 }

@@ -4,7 +4,11 @@
 
 use std::{
     io::{self, IoSlice},
-    os::unix::net::UnixStream,
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    sync::{Mutex, PoisonError},
     time::Instant,
 };
 
@@ -21,7 +25,7 @@ use x11rb::{
 #[derive(Debug)]
 pub(crate) struct Bounded {
     inner: DefaultStream,
-    deadline: Instant,
+    deadline: Mutex<Instant>,
 }
 
 impl Bounded {
@@ -42,7 +46,17 @@ impl Bounded {
                 _ => Err(error),
             })?;
         let (inner, _peer) = DefaultStream::from_unix_stream(stream)?;
+        let deadline = Mutex::new(deadline);
         Ok(Self { inner, deadline })
+    }
+
+    /// Moves the deadline, for a connection that outlives one question.
+    pub(crate) fn set_deadline(&self, deadline: Instant) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+
+    fn deadline(&self) -> Instant {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn connect_to(address: &SocketAddrUnix) -> io::Result<UnixStream> {
@@ -56,13 +70,19 @@ impl Bounded {
     }
 }
 
+impl AsFd for Bounded {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
+
 impl Stream for Bounded {
     fn poll(&self, mode: PollMode) -> io::Result<()> {
         let mut events = PollFlags::empty();
         events.set(PollFlags::IN, mode.readable());
         events.set(PollFlags::OUT, mode.writable());
         loop {
-            let left = self.deadline.saturating_duration_since(Instant::now());
+            let left = self.deadline().saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
