@@ -11,6 +11,7 @@ use std::{
 use browserd_devtools::{relay, upstream::Upstream};
 use browserd_display::Display;
 use browserd_supervisor as supervisor;
+use tokio_util::sync::CancellationToken;
 
 use crate::{listener::Limits, metrics::Metrics, middleware::caller::Rules, session::Sessions};
 
@@ -45,6 +46,8 @@ pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Sessions,
+    /// Cancelled when streams that would go on for ever have to end.
+    pub(crate) streams: CancellationToken,
     draining: Arc<AtomicBool>,
 }
 
@@ -57,13 +60,15 @@ impl App {
             config: Arc::new(config),
             metrics,
             sessions,
+            streams: CancellationToken::new(),
             draining: Arc::default(),
         }
     }
 
-    /// Makes `/readyz` say no from now on.
+    /// Makes `/readyz` say no from now on, and ends the event streams.
     pub(crate) fn begin_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.streams.cancel();
     }
 
     pub(crate) fn is_draining(&self) -> bool {
