@@ -3,8 +3,9 @@
 
 mod wire;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, time::Duration};
 
+use anyhow::Context as _;
 use browserd_e2e::{Cdp, Daemon, Echo, assert_eventually, settings};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener};
@@ -136,7 +137,7 @@ pub(crate) async fn a_log_that_cannot_be_read(suite: Suite) -> Outcome {
 
 pub(crate) async fn handshakes_that_are_malformed(_: Suite) -> Outcome {
     let (mut daemon, _echo) = daemon(&[("HEADER_TIMEOUT_SEC", "2")]).await?;
-    let whole = handshake(&daemon);
+    let whole = handshake(daemon.at.devtools);
     let without = |name: &str| {
         let is_other = |line: &&str| !line.to_ascii_lowercase().starts_with(name);
         whole
@@ -225,7 +226,7 @@ pub(crate) async fn a_client_that_vanishes(_: Suite) -> Outcome {
     ];
     let (mut daemon, _echo) = daemon(&settings).await?;
     // It reads, and says nothing: its machine is gone, as far as the daemon can tell.
-    let mut wire = Wire::open(&daemon).await?;
+    let mut wire = Wire::open(daemon.at.devtools).await?;
     let rest = wire.rest().await?;
     let first = rest.first().copied().unwrap_or_default();
     assert_eq!(first & 0x0f, 0x9, "the first frame is a ping: {rest:?}");
@@ -261,7 +262,7 @@ pub(crate) async fn a_client_that_vanishes(_: Suite) -> Outcome {
 
 pub(crate) async fn a_client_that_closes_only_its_side(_: Suite) -> Outcome {
     let (mut daemon, _echo) = daemon(&[]).await?;
-    let mut wire = Wire::open(&daemon).await?;
+    let mut wire = Wire::open(daemon.at.devtools).await?;
     wire.write(&client_frame(0x1, b"hello")).await?;
     wire.stream.shutdown().await?;
     // What it had sent is still answered or not; the session ends either way.
@@ -272,7 +273,7 @@ pub(crate) async fn a_client_that_closes_only_its_side(_: Suite) -> Outcome {
 
 pub(crate) async fn bytes_after_the_close(_: Suite) -> Outcome {
     let (mut daemon, _echo) = daemon(&[]).await?;
-    let mut wire = Wire::open(&daemon).await?;
+    let mut wire = Wire::open(daemon.at.devtools).await?;
     let mut bytes = client_frame(0x8, &1000_u16.to_be_bytes());
     bytes.extend_from_slice(&client_frame(0x1, b"too late"));
     bytes.extend_from_slice(&[0xff; 64]);
@@ -287,41 +288,65 @@ pub(crate) async fn bytes_after_the_close(_: Suite) -> Outcome {
     lives_on(&mut daemon).await
 }
 
-pub(crate) async fn a_frame_that_cannot_be(_: Suite) -> Outcome {
-    let (mut daemon, _echo) = daemon(&[]).await?;
-    let unmasked = vec![0x81, 5, b'h', b'e', b'l', b'l', b'o'];
+/// Frames that no client may send. The end of all but the last is known, so that they are the
+/// browser's to refuse, which it does by an end without a word.
+fn bad_frames() -> [(&'static str, Vec<u8>, u16); 6] {
     let mut reserved = client_frame(0x1, b"hello");
     reserved[0] |= 0x70;
-    let mut long_ping = client_frame(0x9, &[0; 126]);
-    long_ping.truncate(200);
-    let endless = [vec![0x81, 0xff], vec![0xff; 8], vec![0; 4]].concat();
-    // Where a frame's end is known, it is the browser's to refuse, which it does by an end
-    // without a word.
-    for (what, frame, expected) in [
-        ("a frame without mask", unmasked, 1011),
+    [
+        ("no mask", b"\x81\x05hello".to_vec(), 1011),
         ("reserved bits", reserved, 1011),
         ("an unknown opcode", client_frame(0x3, b"hello"), 1011),
-        ("a ping of 126 bytes", long_ping, 1011),
+        ("a ping of 126 bytes", client_frame(0x9, &[0; 126]), 1011),
         (
             "a continuation of nothing",
             client_frame(0x0, b"hello"),
             1011,
         ),
-        ("a length of 2^64-1", endless, 1002),
-    ] {
-        let mut wire = Wire::open(&daemon).await?;
-        wire.write(&frame).await?;
-        let rest = wire.rest().await?;
-        let code = rest
-            .get(2..4)
-            .map(|code| u16::from_be_bytes([code[0], code[1]]));
-        assert_eq!(
-            (rest.first(), code),
-            (Some(&0x88), Some(expected)),
-            "{what}: {rest:?}"
-        );
+        (
+            "a length of 2^64-1",
+            [vec![0x81, 0xff], vec![0xff; 8], vec![0; 4]].concat(),
+            1002,
+        ),
+    ]
+}
+
+/// Sends a frame on a session of its own; returns the code of the close frame that answers.
+async fn answer_to(frame: &[u8], devtools: SocketAddr) -> anyhow::Result<u16> {
+    let mut wire = Wire::open(devtools).await?;
+    wire.write(frame).await?;
+    let rest = wire.rest().await?;
+    match rest[..] {
+        [0x88, _, high, low, ..] => Ok(u16::from_be_bytes([high, low])),
+        _ => anyhow::bail!("no close frame: {rest:?}"),
+    }
+}
+
+pub(crate) async fn a_frame_that_cannot_be(_: Suite) -> Outcome {
+    let (mut daemon, _echo) = daemon(&[]).await?;
+    for (what, frame, expected) in bad_frames() {
+        let code = answer_to(&frame, daemon.at.devtools).await.context(what)?;
+        assert_eq!(code, expected, "{what}");
     }
     lives_on(&mut daemon).await
+}
+
+/// The same at a real browser, and a binary message, which Chromium does not take. Two of them
+/// it answers: the ping by as long a pong, the continuation like a message.
+pub(crate) async fn a_frame_that_chromium_refuses(suite: Suite) -> Outcome {
+    let at = &suite.stack().await?.at;
+    let mut other = at.browser().await?;
+    let binary = ("a binary message", client_frame(0x2, b"hello"), 1011);
+    let refused = bad_frames()
+        .into_iter()
+        .filter(|(what, ..)| !["a ping of 126 bytes", "a continuation of nothing"].contains(what));
+    for (what, frame, expected) in refused.chain([binary]) {
+        let code = answer_to(&frame, at.devtools).await.context(what)?;
+        assert_eq!(code, expected, "{what}");
+    }
+    other.call("Browser.getVersion", json!({})).await?;
+    other.close().await?;
+    Ok(())
 }
 
 pub(crate) async fn a_client_that_never_reads(_: Suite) -> Outcome {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
-use browserd_e2e::{Daemon, settings};
+use browserd_e2e::settings;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -19,11 +19,10 @@ pub(super) struct Wire {
 }
 
 /// A handshake as RFC 6455 has it.
-pub(super) fn handshake(daemon: &Daemon) -> String {
+pub(super) fn handshake(to: SocketAddr) -> String {
     format!(
-        "GET / HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        daemon.at.devtools
+        "GET / HTTP/1.1\r\nHost: {to}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
 }
 
@@ -51,10 +50,10 @@ impl Wire {
         Ok(Self { stream })
     }
 
-    /// Connects to the DevTools port and opens a WebSocket.
-    pub(super) async fn open(daemon: &Daemon) -> anyhow::Result<Self> {
-        let mut wire = Self::connect(daemon.at.devtools).await?;
-        wire.write(handshake(daemon).as_bytes()).await?;
+    /// Connects to the DevTools port at this address and opens a WebSocket.
+    pub(super) async fn open(devtools: SocketAddr) -> anyhow::Result<Self> {
+        let mut wire = Self::connect(devtools).await?;
+        wire.write(handshake(devtools).as_bytes()).await?;
         let head = wire.head().await?;
         anyhow::ensure!(head.starts_with("HTTP/1.1 101"), "no upgrade: {head}");
         Ok(wire)
