@@ -9,6 +9,7 @@ mod errors;
 mod heavy;
 mod raw;
 mod restart;
+mod sdk;
 mod shared;
 mod shutdown;
 mod targets;
@@ -53,6 +54,14 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
     tests![handle, suite:
         restart {
             fifty_kills_leave_nothing_behind
+        }
+        sdk {
+            process_for_python
+            process_for_typescript
+            files_for_python
+            files_for_typescript
+            logs_for_python
+            logs_for_typescript
         }
         callers {
             no_page_gets_in_and_real_clients_do
@@ -131,6 +140,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             a_client_that_closes_only_its_side
             bytes_after_the_close
             a_frame_that_cannot_be
+            a_frame_that_chromium_refuses
             a_client_that_never_reads
         }
         shutdown {
