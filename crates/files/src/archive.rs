@@ -16,6 +16,7 @@ mod stage;
 mod unpack;
 mod unpack_tar;
 mod unpack_zip;
+mod zip_end;
 
 pub use limits::ArchiveLimits;
 pub use pack::PackFormat;

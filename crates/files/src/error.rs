@@ -101,6 +101,12 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// As many readers as allowed follow the watch.
+    #[error("{limit} readers follow the watch already")]
+    TooManyReaders {
+        /// The limit.
+        limit: usize,
+    },
     /// The kernel's limit of inotify watches or instances is reached.
     #[error("cannot watch {}: the kernel's limit of inotify watches is reached", .path.display())]
     WatchLimit {

@@ -38,6 +38,8 @@ pub struct WatchLimits {
     pub watches: usize,
     /// So many events are kept for each.
     pub events: usize,
+    /// So many readers at once for each.
+    pub readers: usize,
     /// So many of the kernel's events may wait for a watch's thread.
     pub queued: usize,
     /// A watch that nobody reads for so long ends.
@@ -49,6 +51,7 @@ impl Default for WatchLimits {
         Self {
             watches: 64,
             events: 10_000,
+            readers: 256,
             // As many as the kernel's own queue holds.
             queued: 16_384,
             idle: Duration::from_secs(60 * 60),
@@ -92,7 +95,11 @@ impl Files {
     pub fn watch_events(&self, id: &str, after: Option<u64>) -> Result<WatchEvents> {
         let running = self.shared.watches.lock();
         let log = running.get(id).ok_or_else(|| unknown(id))?;
-        Ok(WatchEvents::new(Arc::clone(log), after))
+        WatchEvents::new(
+            Arc::clone(log),
+            after,
+            self.shared.config.watch_limits.readers,
+        )
     }
 
     /// Ends a watch. Its readers get what is left and then the end.

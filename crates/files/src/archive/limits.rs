@@ -4,6 +4,9 @@ use crate::{Error, Result};
 
 /// Below this, the ratio says nothing: a small file of zeros is no attack.
 const RATIO_FROM_BYTES: u64 = 16 * 1024 * 1024;
+/// What has to be remembered of names and links until the end. Ordinary names of 100,000 entries
+/// take a sixth of it; 100,000 of the longest would take a hundredth of their size in the archive.
+const MAX_NAME_BYTES: usize = 64 * 1024 * 1024;
 
 /// How much an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,7 @@ pub(super) struct Tally {
     packed_bytes: u64,
     entries: usize,
     unpacked_bytes: u64,
+    name_bytes: usize,
 }
 
 impl Tally {
@@ -42,6 +46,7 @@ impl Tally {
             packed_bytes,
             entries: 0,
             unpacked_bytes: 0,
+            name_bytes: 0,
         }
     }
 
@@ -54,6 +59,17 @@ impl Tally {
         if self.entries > self.limits.entries {
             return Err(Error::ArchiveTooLarge {
                 reason: format!("it has more than {} entries", self.limits.entries),
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts what of an entry is kept in memory.
+    pub(super) fn add_name(&mut self, bytes: usize) -> Result<()> {
+        self.name_bytes = self.name_bytes.saturating_add(bytes);
+        if self.name_bytes > MAX_NAME_BYTES {
+            return Err(Error::ArchiveTooLarge {
+                reason: format!("its names and links have more than {MAX_NAME_BYTES} bytes"),
             });
         }
         Ok(())

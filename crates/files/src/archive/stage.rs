@@ -92,6 +92,7 @@ impl Stage {
     }
 
     pub(super) fn directory(&mut self, path: &Path, attributes: Attributes) -> Result<()> {
+        self.tally.add_name(path.as_os_str().len())?;
         let made = self.walker.open(path, true).map(|_| ());
         made.map_err(|errno| self.refuse(path, errno))?;
         self.directories.push((path.to_owned(), attributes));
@@ -142,6 +143,7 @@ impl Stage {
         target: &[u8],
         attributes: Attributes,
     ) -> Result<()> {
+        self.tally.add_name(path.as_os_str().len() + target.len())?;
         let target = PathBuf::from(std::ffi::OsStr::from_bytes(target));
         let times = attributes.times();
         let made = self.walker.parent(path, |dir, name| {

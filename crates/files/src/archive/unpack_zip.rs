@@ -8,12 +8,18 @@ use std::{
 };
 
 use rustix::fs::Timespec;
-use zip::{System, ZipArchive, extra_fields::ExtraField, read::ZipFile, result::ZipError};
+use zip::{
+    System, ZipArchive,
+    extra_fields::ExtraField,
+    read::{Config, ZipFile},
+    result::ZipError,
+};
 
 use super::{
     name::entry_path,
     pack_zip::days_from_civil,
     stage::{Attributes, Stage, damaged},
+    zip_end::Directory,
 };
 use crate::{Error, Result, path::shorten};
 
@@ -26,9 +32,13 @@ const KIND_LINK: u32 = 0o120_000;
 const MAX_TARGET_BYTES: u64 = 4095;
 
 pub(super) fn unpack(file: File, stage: &mut Stage) -> Result<()> {
+    let directory = Directory::find(&file, stage.tally())?;
+    let config = Config {
+        archive_offset: directory.offset(),
+    };
     let reader = BufReader::with_capacity(READ_BYTES, file);
-    let mut archive = ZipArchive::new(reader).map_err(refuse)?;
-    let paths = check(&archive, stage)?;
+    let mut archive = ZipArchive::with_config(config, reader).map_err(refuse)?;
+    let paths = check(&archive)?;
     for (index, path) in paths.iter().enumerate() {
         let mut entry = archive.by_index(index).map_err(refuse)?;
         // The destination itself is there already.
@@ -40,11 +50,7 @@ pub(super) fn unpack(file: File, stage: &mut Stage) -> Result<()> {
 }
 
 /// Refuses by the directory alone what can be refused by it. Returns each entry's place.
-fn check<R: Read + std::io::Seek>(
-    archive: &ZipArchive<R>,
-    stage: &mut Stage,
-) -> Result<Vec<Option<PathBuf>>> {
-    stage.tally().add_entries(archive.len())?;
+fn check<R: Read + std::io::Seek>(archive: &ZipArchive<R>) -> Result<Vec<Option<PathBuf>>> {
     if archive.has_duplicate_names() {
         return Err(Error::bad_archive("two of its entries have the same name"));
     }

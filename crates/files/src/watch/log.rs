@@ -114,20 +114,23 @@ pub struct WatchEvents {
 }
 
 impl WatchEvents {
-    pub(super) fn new(log: Arc<Log>, after: Option<u64>) -> Self {
+    pub(super) fn new(log: Arc<Log>, after: Option<u64>, limit: usize) -> Result<Self> {
         let mut state = log.lock();
+        if state.readers >= limit {
+            return Err(Error::TooManyReaders { limit });
+        }
         state.readers += 1;
         // Without a point to go on from, there is no loss to be told of.
         let last = state.first + state.records.len() as u64 - 1;
         let after = after.unwrap_or(state.first - 1).min(last);
         drop(state);
-        Self {
+        Ok(Self {
             changed: log.changed.subscribe(),
             log,
             after,
             batch: VecDeque::new(),
             over: false,
-        }
+        })
     }
 
     /// The next event; `None` when the watch has ended, an error when it broke.

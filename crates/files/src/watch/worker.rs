@@ -28,9 +28,10 @@ use crate::{Result, path::name_of, temp::is_temporary};
 const BATCH: usize = 4096;
 /// How often the thread looks whether anyone reads.
 const IDLE_CHECK: Duration = Duration::from_secs(30);
-/// The two halves of a rename come one right after the other. A half that is alone for so long
-/// stays alone: the other side is not watched.
-const OTHER_HALF: Duration = Duration::from_millis(20);
+/// The two halves of a rename come one right after the other, unless the thread that renames or
+/// the one that reads the events has to wait for a processor in between. A half that is alone for
+/// so long stays alone: the other side is not watched.
+const OTHER_HALF: Duration = Duration::from_millis(200);
 
 /// What the thread is woken by.
 #[derive(Debug)]

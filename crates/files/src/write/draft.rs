@@ -10,8 +10,12 @@ use std::{
 
 use bytes::Bytes;
 use rustix::{
-    fs::{FallocateFlags, Gid, OFlags, Uid, fallocate, fchown, fstatvfs},
+    fs::{
+        FallocateFlags, Gid, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, fallocate, fchown,
+        fstatvfs, futimens,
+    },
     io::Errno,
+    time::{ClockId, clock_gettime},
 };
 
 use super::{Placement, Precondition, WriteOptions, Written, grouped::Sink, target::Target};
@@ -162,7 +166,18 @@ impl Draft {
             }
         }
         let mode = self.options.mode.unwrap_or(mode);
-        rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mode.bits()))
+        rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(mode.bits()))?;
+        // The kernel's own clock of files ticks every few milliseconds: two writes in one tick
+        // could otherwise have the same entity tag, where the second gets the inode of the first.
+        let omit = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        };
+        let now = Timestamps {
+            last_access: omit,
+            last_modification: clock_gettime(ClockId::Realtime),
+        };
+        futimens(file, &now)
     }
 
     fn check_again(&self) -> Result<()> {

@@ -4,9 +4,11 @@
 
 mod archives;
 mod bad_input;
+mod forge;
 mod hostile;
 mod operations;
 mod read;
 mod support;
 mod watch;
 mod write;
+mod zip_end;

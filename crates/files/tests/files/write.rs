@@ -3,6 +3,10 @@
 use std::{
     fs::{self, File, Permissions},
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -139,33 +143,33 @@ async fn a_dropped_finish_is_whole_or_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_see_the_old_content_or_the_new() {
+    const TIMES: usize = 100;
     let place = Place::new();
     let contents = [vec![b'a'; 200_000], vec![b'b'; 100_000]];
     place.write("file", &contents[0]).await.unwrap();
-    let (path, stop) = (
-        place.path("file"),
-        std::sync::atomic::AtomicBool::new(false),
+    let (reads, stop) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
     );
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut reads = 0;
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+    let reader = tokio::task::spawn_blocking({
+        let (path, contents) = (place.path("file"), contents.clone());
+        let (reads, stop) = (Arc::clone(&reads), Arc::clone(&stop));
+        move || {
+            while !stop.load(Ordering::Relaxed) {
                 let now = fs::read(&path).unwrap();
                 assert!(contents.contains(&now), "a mix of {} bytes", now.len());
-                reads += 1;
+                reads.fetch_add(1, Ordering::Relaxed);
             }
-            reads
-        });
-        tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(async {
-                for round in 0..100 {
-                    place.write("file", &contents[round % 2]).await.unwrap();
-                }
-            });
-        });
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(reader.join().unwrap() > 0);
+        }
     });
+    // Until both have had their turns, however they are scheduled.
+    let mut writes = 0;
+    while writes < TIMES || reads.load(Ordering::Relaxed) < TIMES && !reader.is_finished() {
+        place.write("file", &contents[writes % 2]).await.unwrap();
+        writes += 1;
+    }
+    stop.store(true, Ordering::Relaxed);
+    reader.await.unwrap();
 }
 
 #[tokio::test]
