@@ -1,7 +1,12 @@
 //! The wire types and error codes of the HTTP API: shapes only, no behaviour.
 
+mod base64;
 mod error;
 mod health;
+pub mod process;
 
-pub use error::{Code, Detail, Error};
-pub use health::{Health, Part, Parts, Ready};
+pub use crate::{
+    base64::Base64,
+    error::{Code, Detail, Error},
+    health::{Health, Part, Parts, Ready},
+};

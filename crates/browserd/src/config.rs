@@ -51,6 +51,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) devtools: DevTools,
     #[command(flatten)]
+    pub(crate) processes: ProcessBounds,
+    #[command(flatten)]
     pub(crate) machine: Machine,
     #[command(flatten)]
     pub(crate) callers: Callers,
@@ -81,8 +83,11 @@ pub(crate) struct Ports {
     #[arg(long, env = "HEADER_TIMEOUT_SEC", default_value = "10", value_parser = parse::seconds)]
     pub(crate) header_timeout_sec: u64,
     /// Bytes that a JSON body may have
-    #[arg(long, env = "MAX_JSON_BYTES", default_value = "8388608", value_parser = parse::count)]
+    #[arg(long, env = "MAX_JSON_BYTES", default_value = "8388608", value_parser = parse::bytes)]
     pub(crate) max_json_bytes: usize,
+    /// Readers of one process' output, or of one watch, at once
+    #[arg(long, env = "MAX_STREAMS", default_value = "256", value_parser = parse::count)]
+    pub(crate) max_streams: usize,
 }
 
 /// How Chromium's DevTools endpoint is found and relayed.
@@ -112,6 +117,27 @@ pub(crate) struct DevTools {
     #[arg(long, env = "LOG_CDP_MESSAGES", default_value = "false", value_parser = parse::boolean,
           num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) log_cdp_messages: bool,
+}
+
+/// The bounds of commands and spawned processes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Processes")]
+pub(crate) struct ProcessBounds {
+    /// Processes at once, executed and spawned ones together
+    #[arg(long, env = "MAX_PROCESSES", default_value = "1000", value_parser = parse::count)]
+    pub(crate) max_processes: usize,
+    /// Bytes of output kept of one stream of an executed command, head and tail, in memory
+    #[arg(long, env = "EXEC_OUTPUT_BYTES", default_value = "67108864", value_parser = parse::bytes)]
+    pub(crate) exec_output_bytes: usize,
+    /// Bytes of output kept of a spawned process, head and tail
+    #[arg(long, env = "PROCESS_OUTPUT_BYTES", default_value = "67108864", value_parser = parse::bytes)]
+    pub(crate) process_output_bytes: usize,
+    /// Part of those bytes that is kept in memory
+    #[arg(long, env = "PROCESS_OUTPUT_MEMORY_BYTES", default_value = "1048576", value_parser = parse::bytes)]
+    pub(crate) process_output_memory_bytes: usize,
+    /// Folder for the rest of them; the files in it have no names
+    #[arg(long, env = "PROCESS_OUTPUT_DIR", default_value = "/tmp")]
+    pub(crate) process_output_dir: PathBuf,
 }
 
 /// The machine around the browser.
@@ -255,6 +281,11 @@ fn with_variables(command: clap::Command) -> clap::Command {
             }
         })
     })
+}
+
+/// The environment as it is, for children to inherit what is not secret of it.
+pub(crate) fn environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
 }
 
 fn variable(name: &str) -> Option<OsString> {

@@ -1,5 +1,6 @@
 //! `browserd`: reads the settings, then serves, becomes Chromium, or prints the document.
 
+mod children;
 mod config;
 mod log;
 mod serve;
@@ -43,10 +44,11 @@ fn print(text: &str) -> ExitCode {
 
 fn run(settings: Serve) -> anyhow::Result<()> {
     log::init(&settings.log)?;
+    let environment = children::environment();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let served = runtime.block_on(serve::serve(settings));
+    let served = runtime.block_on(serve::serve(settings, environment));
     runtime.shutdown_timeout(shutdown::LAST_WAIT);
     served
 }

@@ -7,25 +7,37 @@ use browserd_devtools::{
     relay,
     upstream::{self, Source},
 };
+use browserd_process::{self as process, Environment};
 use browserd_server::{Domains, Limits, Listen, Rules, Server};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::Serve, shutdown};
+use crate::{
+    config::Serve,
+    shutdown::{self, Work},
+};
 
 /// Serves until SIGTERM or SIGINT, then drains.
-pub(crate) async fn serve(settings: Serve) -> anyhow::Result<()> {
+pub(crate) async fn serve(settings: Serve, environment: Environment) -> anyhow::Result<()> {
     // Signals are caught from the first moment: one that comes during the start must
     // not kill a daemon that has begun to serve.
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
 
-    let background = TaskTracker::new();
-    let stop = CancellationToken::new();
+    let (processes, background) = (Work::default(), Work::default());
     let server = Server::bind(&listen(&settings))?;
-    let (upstream, watching) = upstream::spawn(source(&settings), stop.clone());
-    let running = server.run(server_config(&settings), domains(&settings, upstream));
-    background.spawn(watching);
+    let (upstream, watching) = upstream::spawn(source(&settings), background.stop.clone());
+    let bounds = process_config(&settings, environment);
+    let (process, reaping) =
+        process::start(bounds, processes.stop.clone()).context("cannot run processes")?;
+    processes.tasks.spawn(reaping);
+    background.tasks.spawn(watching);
+    let domains = Domains {
+        upstream,
+        process,
+        display: browserd_display::Display::new(settings.machine.display_num),
+        supervisor: browserd_supervisor::Client::new(&settings.machine.supervisor_socket),
+    };
+    let running = server.run(server_config(&settings), domains);
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -40,7 +52,7 @@ pub(crate) async fn serve(settings: Serve) -> anyhow::Result<()> {
         _ = interrupt.recv() => "SIGINT",
     };
     tracing::info!(signal = name, "shutting down");
-    shutdown::drain(&running, &stop, &background).await;
+    shutdown::drain(&running, processes, background).await;
     Ok(())
 }
 
@@ -82,11 +94,17 @@ fn server_config(settings: &Serve) -> browserd_server::Config {
     }
 }
 
-fn domains(settings: &Serve, upstream: upstream::Upstream) -> Domains {
-    Domains {
-        upstream,
-        display: browserd_display::Display::new(settings.machine.display_num),
-        supervisor: browserd_supervisor::Client::new(&settings.machine.supervisor_socket),
+fn process_config(settings: &Serve, environment: Environment) -> process::Config {
+    let bounds = &settings.processes;
+    process::Config {
+        max_processes: bounds.max_processes,
+        max_streams: settings.ports.max_streams,
+        output_bytes: bounds.process_output_bytes,
+        output_memory_bytes: bounds.process_output_memory_bytes,
+        output_dir: bounds.process_output_dir.clone(),
+        exec_output_bytes: bounds.exec_output_bytes,
+        stop_within: shutdown::PROCESSES,
+        ..process::Config::new(environment)
     }
 }
 

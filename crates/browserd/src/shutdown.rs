@@ -1,5 +1,6 @@
-//! The orderly end: not ready, stop accepting, end the sessions, wait for what is being
-//! answered, stop the background work. All inside ten seconds, each step logged.
+//! The orderly end: not ready, stop accepting, last events to the streams, close frames to the
+//! WebSockets, stop the processes, wait for what is being answered, stop the background work.
+//! All inside ten seconds, each step logged.
 
 use std::{
     future::Future,
@@ -10,23 +11,43 @@ use browserd_server::Running;
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long the sessions may take to send their close frame and see it answered.
-const SESSIONS: Duration = Duration::from_secs(4);
-/// How long requests that are being answered may take.
-const CONNECTIONS: Duration = Duration::from_secs(4);
+/// How long the WebSockets may take to send their close frame and see it answered.
+const SESSIONS: Duration = Duration::from_millis(3_500);
+/// How long the processes may take: 2 s between TERM and KILL, and a while to be reaped.
+pub(crate) const PROCESSES: Duration = Duration::from_secs(3);
+/// How much later than that their step is given up.
+const MARGIN: Duration = Duration::from_millis(100);
+/// How long requests that are being answered may take, after everything that they wait for
+/// has ended.
+const CONNECTIONS: Duration = Duration::from_millis(1_500);
 /// How long background tasks may take.
-const BACKGROUND: Duration = Duration::from_secs(1);
+const BACKGROUND: Duration = Duration::from_millis(500);
 /// How long the runtime waits for blocking work, at the very end.
 pub(crate) const LAST_WAIT: Duration = Duration::from_millis(500);
 
+/// Tasks that end when they are told to.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Work {
+    async fn end(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
 /// Ends everything, in order; what has not ended by its deadline is dropped.
-pub(crate) async fn drain(running: &Running, stop: &CancellationToken, background: &TaskTracker) {
+pub(crate) async fn drain(running: &Running, processes: Work, background: Work) {
+    // This also sends the streams their last events.
     running.stop_accepting();
-    step("devtools sessions", SESSIONS, running.end_sessions()).await;
+    step("websockets", SESSIONS, running.end_sessions()).await;
+    step("processes", PROCESSES + MARGIN, processes.end()).await;
     step("connections", CONNECTIONS, running.end_connections()).await;
-    stop.cancel();
-    background.close();
-    step("background tasks", BACKGROUND, background.wait()).await;
+    step("background tasks", BACKGROUND, background.end()).await;
 }
 
 async fn step(name: &'static str, limit: Duration, work: impl Future<Output = ()>) {

@@ -199,14 +199,34 @@ impl Process {
             _ = self.ended() => return Err(Error::Exited { id }),
             written = self.record.stdin.write(bytes, close) => written,
         };
-        written.map_err(|refused| match refused {
+        written.map_err(|refused| self.refused(refused))
+    }
+
+    /// Writes all of it to its stdin, however long it takes to read that: for whoever has the
+    /// seat at its terminal, and is held up meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was written stays written; the rest is not.
+    pub async fn write_all(&self, bytes: &[u8]) -> Result<(), Error> {
+        let written = tokio::select! {
+            biased;
+            _ = self.ended() => return Err(Error::Exited { id: self.record.id }),
+            written = self.record.stdin.write_all(bytes) => written,
+        };
+        written.map_err(|refused| self.refused(refused))
+    }
+
+    fn refused(&self, refused: Refused) -> Error {
+        let id = self.record.id;
+        match refused {
             Refused::Busy => Error::StdinBusy {
                 id,
                 limit: stdin::MAX_WAITING,
             },
             Refused::Closed if self.end().is_some() => Error::Exited { id },
             Refused::Closed => Error::StdinClosed { id },
-        })
+        }
     }
 
     /// Signals its whole process group, also when it has exited itself and left others behind.

@@ -45,6 +45,13 @@ impl Default for Size {
 }
 
 impl Size {
+    /// A size of which no side is 0.
+    pub fn new(rows: u16, cols: u16) -> Result<Self, Error> {
+        let size = Self { rows, cols };
+        size.check()?;
+        Ok(size)
+    }
+
     pub(crate) fn check(self) -> Result<(), Error> {
         for (field, value) in [("rows", self.rows), ("cols", self.cols)] {
             if value == 0 {

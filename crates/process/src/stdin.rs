@@ -96,6 +96,21 @@ impl Stdin {
         Ok(written)
     }
 
+    /// Writes everything, however long the process takes to read it.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was written stays written; the rest is not.
+    pub(crate) async fn write_all(&self, bytes: &[u8]) -> Result<(), Refused> {
+        let mut end = self.end.lock().await;
+        let open = end.as_ref().ok_or(Refused::Closed)?;
+        if write_all(open, bytes, &mut 0).await.is_err() {
+            *end = None;
+            return Err(Refused::Closed);
+        }
+        Ok(())
+    }
+
     /// Closes it for good. Waits for a write that is under way.
     pub(crate) async fn close(&self) {
         *self.end.lock().await = None;

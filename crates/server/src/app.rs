@@ -10,6 +10,7 @@ use std::{
 
 use browserd_devtools::{relay, upstream::Upstream};
 use browserd_display::Display;
+use browserd_process as process;
 use browserd_supervisor as supervisor;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ pub struct Config {
 pub struct Domains {
     /// Where Chromium's DevTools endpoint is.
     pub upstream: Upstream,
+    /// Commands and spawned processes.
+    pub process: process::Handle,
     /// The X display.
     pub display: Display,
     /// supervisord.

@@ -5,6 +5,7 @@
 //! private cause of a 5xx is logged, once.
 
 mod devtools;
+mod process;
 
 use std::{error::Error, sync::Arc};
 

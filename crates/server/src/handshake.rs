@@ -1,6 +1,7 @@
 //! The client's side of the WebSocket opening handshake (RFC 6455, section 4.2.1).
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 
 use crate::error::{ApiError, Result};
 
@@ -42,6 +43,16 @@ pub(crate) fn key<'a>(
     key.filter(|key| is_key(key.as_bytes())).ok_or_else(|| {
         ApiError::bad_request("Sec-WebSocket-Key: the handshake needs 16 bytes in base64")
     })
+}
+
+/// The answer to a handshake, with what its key asks for.
+pub(crate) fn switching(accept: HeaderValue) -> Response {
+    let headers = [
+        (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+        (header::UPGRADE, HeaderValue::from_static("websocket")),
+        (header::SEC_WEBSOCKET_ACCEPT, accept),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
 fn is_key(key: &[u8]) -> bool {

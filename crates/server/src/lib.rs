@@ -22,6 +22,7 @@ mod routes;
 mod server;
 mod session;
 mod sse;
+mod time;
 
 pub use crate::{
     app::{Config, Domains},

@@ -16,8 +16,15 @@ use crate::router;
             origin is configured.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    tags((name = "operations", description = "Health, readiness, documents")),
-    components(schemas(browserd_api::Error))
+    tags(
+        (name = "process", description = "Commands, spawned processes and their terminals"),
+        (name = "operations", description = "Health, readiness, documents")
+    ),
+    components(schemas(
+        browserd_api::Error,
+        browserd_api::process::AttachControl,
+        browserd_api::process::AttachEvent
+    ))
 )]
 pub(crate) struct Document;
 

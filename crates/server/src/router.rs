@@ -10,20 +10,33 @@ use axum::{
 };
 use http::{Method, Uri};
 use utoipa::OpenApi as _;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
+    routes,
+};
 
 use crate::{
     app::App,
     cors,
     error::{self, ApiError},
-    middleware::{access_log, caller, caller::Surface, request_id},
+    middleware::{access_log, caller, caller::Surface, once, request_id},
     openapi::{Document, Rendered},
-    routes::{devtools, docs, metrics as metrics_route, operations},
+    routes::{devtools, docs, metrics as metrics_route, operations, process},
 };
 
 /// The API port's routes with their documentation, in the order of openapi.yaml.
 pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
+        // Processes
+        .routes(routes!(process::exec_process).layer(from_fn(once::layer)))
+        .routes(routes!(process::spawn_process).layer(from_fn(once::layer)))
+        .routes(routes!(process::list_processes))
+        .routes(routes!(process::get_process_status))
+        .routes(routes!(process::stream_process_output))
+        .routes(routes!(process::write_process_stdin).layer(from_fn(once::layer)))
+        .routes(routes!(process::kill_process))
+        .routes(routes!(process::resize_process))
+        .routes(routes!(process::attach::attach_process))
         // Operations
         .routes(routes!(operations::get_healthz))
         .routes(routes!(operations::get_readyz))

@@ -4,3 +4,4 @@ pub(crate) mod devtools;
 pub(crate) mod docs;
 pub(crate) mod metrics;
 pub(crate) mod operations;
+pub(crate) mod process;

@@ -1,6 +1,7 @@
-//! DevTools sessions: from the accepted upgrade to the last byte.
+//! What goes on behind an upgrade: DevTools sessions, from the accepted upgrade to the last
+//! byte, and the WebSockets of other routes.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use browserd_devtools::{
     client::Opened,
@@ -56,6 +57,16 @@ impl Sessions {
         self.tracker.spawn(session.in_current_span());
     }
 
+    /// Runs another route's conversation in a task of its own. It ends with a close frame of
+    /// its own when the token is cancelled.
+    pub(crate) fn run<F>(&self, conversation: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let conversation = conversation(self.stop.clone());
+        self.tracker.spawn(conversation.in_current_span());
+    }
+
     /// Tells every client that the daemon goes, and waits until all sessions have ended.
     pub(crate) async fn end_all(&self) {
         self.stop.cancel();
@@ -108,7 +119,7 @@ impl Sessions {
 }
 
 /// The plain stream under an upgraded connection, with what was read past the handshake.
-fn leg(upgraded: Upgraded) -> Leg<TcpStream> {
+pub(crate) fn leg(upgraded: Upgraded) -> Leg<TcpStream> {
     let Parts { io, read_buf, .. } = upgraded
         .downcast::<TokioIo<HeadDeadline<TcpStream>>>()
         .expect("every connection that the listener serves is of this type");

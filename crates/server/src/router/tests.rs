@@ -1,5 +1,7 @@
 //! The routers in process: what every route shares. e2e drives the same over real sockets.
 
+mod process;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
@@ -10,6 +12,7 @@ use browserd_devtools::{
     relay,
     upstream::{self, Source},
 };
+use browserd_process::Environment;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -30,8 +33,12 @@ fn app(rules: Rules) -> App {
     let source = Source::Fixed(NOBODY.parse().unwrap());
     // Without its task the upstream stays unknown, which is what these tests need.
     let (upstream, _never_run) = upstream::spawn(source, CancellationToken::new());
+    let bounds = browserd_process::Config::new(Environment::default());
+    // Nor are orphans reaped, of which these tests make none.
+    let (process, _never_run) = browserd_process::start(bounds, CancellationToken::new()).unwrap();
     let domains = Domains {
         upstream,
+        process,
         display: browserd_display::Display::new(65_000),
         supervisor: browserd_supervisor::Client::new("/nonexistent/supervisor.sock"),
     };
@@ -79,7 +86,11 @@ impl Answer {
 }
 
 async fn send(router: Router, request: http::request::Builder) -> Answer {
-    let mut request = request.body(Body::empty()).unwrap();
+    send_with(router, request, Body::empty()).await
+}
+
+async fn send_with(router: Router, request: http::request::Builder, body: Body) -> Answer {
+    let mut request = request.body(body).unwrap();
     if !request.headers().contains_key("host") {
         request
             .headers_mut()

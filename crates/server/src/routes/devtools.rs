@@ -9,7 +9,7 @@ use browserd_devtools::{
     discovery::{self, Address, Route},
     reach::Answer,
 };
-use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 
 use crate::{
@@ -78,19 +78,9 @@ async fn connect(app: &App, client: Option<OnUpgrade>, parts: &Parts) -> Result<
                 target,
                 upstream,
             });
-            Ok(switching(accept))
+            Ok(handshake::switching(accept))
         }
     }
-}
-
-/// The client's handshake answered with Chromium's answer to its key.
-fn switching(accept: HeaderValue) -> Response {
-    let headers = [
-        (header::CONNECTION, HeaderValue::from_static("Upgrade")),
-        (header::UPGRADE, HeaderValue::from_static("websocket")),
-        (header::SEC_WEBSOCKET_ACCEPT, accept),
-    ];
-    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
 /// What Chromium answered, made harmless to a page that would embed it.
