@@ -11,7 +11,7 @@ const MAX_NAME_BYTES: usize = 64 * 1024 * 1024;
 /// How much an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArchiveLimits {
-    /// So many entries, of any kind.
+    /// So many entries, of any kind; and so many directories, named as entries or not.
     pub entries: usize,
     /// So many bytes when it is unpacked.
     pub unpacked_bytes: u64,
@@ -59,6 +59,16 @@ impl Tally {
         if self.entries > self.limits.entries {
             return Err(Error::ArchiveTooLarge {
                 reason: format!("it has more than {} entries", self.limits.entries),
+            });
+        }
+        Ok(())
+    }
+
+    /// A name of 4,095 bytes can imply 2,047 directories that are no entries.
+    pub(super) fn check_directories(&self, made: usize) -> Result<()> {
+        if made > self.limits.entries {
+            return Err(Error::ArchiveTooLarge {
+                reason: format!("it has more than {} directories", self.limits.entries),
             });
         }
         Ok(())

@@ -94,7 +94,7 @@ impl Stage {
     pub(super) fn directory(&mut self, path: &Path, attributes: Attributes) -> Result<()> {
         self.tally.add_name(path.as_os_str().len())?;
         let made = self.walker.open(path, true).map(|_| ());
-        made.map_err(|errno| self.refuse(path, errno))?;
+        self.made(path, made)?;
         self.directories.push((path.to_owned(), attributes));
         Ok(())
     }
@@ -112,7 +112,7 @@ impl Stage {
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
         });
-        let mut file = File::from(made.map_err(|errno| self.refuse(path, errno))?);
+        let mut file = File::from(self.made(path, made)?);
         let mut written = 0;
         loop {
             let read = match content.read(&mut self.buffer) {
@@ -150,7 +150,7 @@ impl Stage {
             symlinkat(&target, dir, name)?;
             utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)
         });
-        made.map_err(|errno| self.refuse(path, errno))?;
+        self.made(path, made)?;
         self.links.push((path.to_owned(), target));
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Stage {
         let made = self.walker.parent(path, |dir, name| {
             linkat(&from, &from_name, dir, name, AtFlags::empty())
         });
-        made.map_err(|errno| self.refuse(path, errno))
+        self.made(path, made)
     }
 
     /// Puts everything in its place. Returns how many entries there were.
@@ -216,6 +216,12 @@ impl Stage {
         Ok(())
     }
 
+    /// What came of making an entry, and of the directories above it.
+    fn made<T>(&self, path: &Path, result: rustix::io::Result<T>) -> Result<T> {
+        self.tally.check_directories(self.walker.made)?;
+        result.map_err(|errno| self.refuse(path, errno))
+    }
+
     /// Says why an entry cannot be made where nothing but the archive's own entries is.
     fn refuse(&self, path: &Path, errno: Errno) -> Error {
         let why = match errno {
@@ -244,11 +250,17 @@ pub(super) fn damaged(path: &Path, error: io::Error) -> Error {
 pub(super) struct Walker {
     root: OwnedFd,
     here: Option<(PathBuf, OwnedFd)>,
+    /// How many directories were made.
+    made: usize,
 }
 
 impl Walker {
     pub(super) fn new(root: OwnedFd) -> Self {
-        Self { root, here: None }
+        Self {
+            root,
+            here: None,
+            made: 0,
+        }
     }
 
     /// Opens a directory, and makes it and those above it if asked to.
@@ -274,6 +286,7 @@ impl Walker {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let inner = openat(outer, name, flags, Mode::empty())?;
             if is_new {
+                self.made += 1;
                 // Whatever the umask took.
                 fchmod(&inner, Mode::from_raw_mode(IMPLIED_MODE))?;
             }

@@ -19,9 +19,9 @@ pub(crate) struct ZipEntry {
 }
 
 impl ZipEntry {
-    pub(crate) fn new(name: &str, mode: u32, data: &[u8]) -> Self {
+    pub(crate) fn new(name: impl AsRef<[u8]>, mode: u32, data: &[u8]) -> Self {
         Self {
-            name: name.into(),
+            name: name.as_ref().to_vec(),
             mode,
             data: data.to_vec(),
             size: u32::try_from(data.len()).unwrap(),
@@ -108,9 +108,10 @@ pub(crate) struct TarEntry {
 }
 
 impl TarEntry {
-    pub(crate) fn new(name: &str, kind: EntryType, data: &[u8]) -> Self {
+    pub(crate) fn new(name: impl AsRef<[u8]>, kind: EntryType, data: &[u8]) -> Self {
+        let name = name.as_ref();
         let mut header = Header::new_gnu();
-        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.as_old_mut().name[..name.len()].copy_from_slice(name);
         header.set_entry_type(kind);
         header.set_mode(0o644);
         header.set_size(data.len() as u64);
@@ -120,9 +121,10 @@ impl TarEntry {
         Self { header, data }
     }
 
-    pub(crate) fn link(name: &str, kind: EntryType, target: &str) -> Self {
+    pub(crate) fn link(name: impl AsRef<[u8]>, kind: EntryType, target: impl AsRef<[u8]>) -> Self {
+        let target = target.as_ref();
         let mut entry = Self::new(name, kind, b"");
-        entry.header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
+        entry.header.as_old_mut().linkname[..target.len()].copy_from_slice(target);
         entry.header.set_cksum();
         entry
     }
