@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, Metadata, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,9 @@ use super::{
     pack_zip::ZipPacker,
     pipe::{Packed, pipe},
 };
-use crate::{Error, Files, FsPath, Result, blocking, error::Attempt, temp::is_temporary};
+use crate::{
+    Error, Files, FsPath, Result, blocking, error::Attempt, path::name_of, temp::is_temporary,
+};
 
 const ACTION: &str = "pack";
 /// Files up to this size are read before they are announced, so that one that changes meanwhile
@@ -46,8 +48,8 @@ pub(super) trait Packer {
 }
 
 impl Files {
-    /// Packs what is in a directory. Sockets, pipes and devices are left out, as are entries that
-    /// vanish meanwhile.
+    /// Packs what is in a directory. Sockets, pipes and devices are left out, as are links to
+    /// sockets and entries that vanish meanwhile.
     ///
     /// # Cancel safety
     /// Dropping the future or the stream stops the packing.
@@ -91,6 +93,14 @@ fn pack<P: Packer>(root: &Path, packer: P, break_off: impl Fn()) -> Result<()> {
         return walked;
     }
     walk.packer.finish().attempt(ACTION, root)
+}
+
+/// Whether a link leads to a socket, which is left out itself. Chromium has one in each profile,
+/// which leads out of it and would have the archive refused; when it was killed, the link stays
+/// and its socket may be gone.
+fn leads_to_socket(link: &Path) -> bool {
+    name_of(link) == "SingletonSocket"
+        || fs::metadata(link).is_ok_and(|target| target.file_type().is_socket())
 }
 
 struct Walk<P> {
@@ -138,6 +148,9 @@ impl<P: Packer> Walk<P> {
             return Ok(Some(()));
         }
         if metadata.is_symlink() {
+            if leads_to_socket(path) {
+                return Ok(None);
+            }
             let target = fs::read_link(path)?;
             self.packer.symlink(name, &metadata, &target)?;
         } else if metadata.is_file() {

@@ -1,7 +1,6 @@
 //! Directories that go through an archive come out as they were.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, Permissions},
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
@@ -12,13 +11,15 @@ use browserd_files::{ArchiveKind, Compression, Error, OsKind, PackFormat};
 use futures_util::StreamExt;
 use tokio::process::Command;
 
-use crate::support::{Mount, Place, assert_os, fs_path, may_mount, noise, pack, tree, unpack};
+use crate::support::{
+    Mount, Place, assert_os, assert_same, fs_path, may_mount, noise, pack, tree, unpack,
+    whole_seconds,
+};
 
 const TAR: PackFormat = PackFormat::TarZst(Compression::Default);
 const TAR_KIND: ArchiveKind = ArchiveKind::TarZst {
     strip_components: 0,
 };
-type Tree = BTreeMap<String, (u32, i128, Vec<u8>)>;
 
 /// A tree such as a browser's profile is: many small files, deep names, a database, links.
 fn profile(root: &Path) {
@@ -50,24 +51,6 @@ fn profile(root: &Path) {
     fs::set_permissions(root.join("Default/empty"), Permissions::from_mode(0o500)).unwrap();
     date(&root.join("Default/empty"), 1_000_000_001, 5);
     date(&root.join("Default/Cache"), 1_000_000_003, 7);
-}
-
-fn whole_seconds(mut tree: Tree) -> Tree {
-    for (_, time, _) in tree.values_mut() {
-        *time -= time.rem_euclid(1_000_000_000);
-    }
-    tree
-}
-
-#[track_caller]
-fn assert_same(one: &Tree, other: &Tree) {
-    let names = |tree: &Tree| tree.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(one), names(other));
-    for (path, (mode, time, content)) in one {
-        let (other_mode, other_time, other_content) = &other[path];
-        assert_eq!((mode, time), (other_mode, other_time), "{path}");
-        assert!(content == other_content, "{path} has another content");
-    }
 }
 
 /// Links have times of their own, which zip cannot set apart from the rest.

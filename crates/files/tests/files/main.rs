@@ -8,6 +8,7 @@ mod forge;
 mod hostile;
 mod invariants;
 mod operations;
+mod profile;
 mod read;
 mod script;
 mod support;

@@ -141,9 +141,12 @@ pub(crate) fn noise(bytes: usize, seed: u64) -> Vec<u8> {
     std::iter::repeat_with(next).take(bytes).collect()
 }
 
+/// What a tree holds.
+pub(crate) type Tree = BTreeMap<String, (u32, i128, Vec<u8>)>;
+
 /// What a tree holds: for each path the mode, the modification time in nanoseconds, and the
 /// content or the link's target.
-pub(crate) fn tree(root: &Path) -> BTreeMap<String, (u32, i128, Vec<u8>)> {
+pub(crate) fn tree(root: &Path) -> Tree {
     let mut found = BTreeMap::new();
     let mut left = vec![root.to_owned()];
     while let Some(dir) = left.pop() {
@@ -198,7 +201,7 @@ fn present<T>(result: io::Result<T>) -> Option<T> {
 
 /// What a tree holds, but for the times of directories: those tell that something was there for
 /// a moment.
-pub(crate) fn contents(root: &Path) -> BTreeMap<String, (u32, i128, Vec<u8>)> {
+pub(crate) fn contents(root: &Path) -> Tree {
     let mut found = tree(root);
     for (mode, time, _) in found.values_mut() {
         if *mode & 0o170_000 == 0o040_000 {
@@ -206,6 +209,25 @@ pub(crate) fn contents(root: &Path) -> BTreeMap<String, (u32, i128, Vec<u8>)> {
         }
     }
     found
+}
+
+/// What zip keeps of the times.
+pub(crate) fn whole_seconds(mut tree: Tree) -> Tree {
+    for (_, time, _) in tree.values_mut() {
+        *time -= time.rem_euclid(1_000_000_000);
+    }
+    tree
+}
+
+#[track_caller]
+pub(crate) fn assert_same(one: &Tree, other: &Tree) {
+    let names = |tree: &Tree| tree.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(one), names(other));
+    for (path, (mode, time, content)) in one {
+        let (other_mode, other_time, other_content) = &other[path];
+        assert_eq!((mode, time), (other_mode, other_time), "{path}");
+        assert!(content == other_content, "{path} has another content");
+    }
 }
 
 #[track_caller]
