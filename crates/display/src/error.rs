@@ -7,6 +7,11 @@ use x11rb::{
     protocol::randr::SetConfig,
 };
 
+use crate::{
+    Region,
+    encode::{Format, SCALES},
+};
+
 /// Why a display could not be asked or changed.
 /// Cheap to clone: one failed attempt may have to be told to several callers.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -45,6 +50,59 @@ pub enum Error {
         /// The most allowed.
         most: u16,
     },
+    /// A scale that no picture can be given.
+    #[error("scale {value} is not between {} and {}", SCALES.start(), SCALES.end())]
+    Scale {
+        /// What was given.
+        value: f64,
+    },
+    /// A part of the screen that is empty, or not wholly on it.
+    #[error("the region {region} is empty or not within the screen of {width}x{height}")]
+    RegionOutside {
+        /// What was given.
+        region: Region,
+        /// Pixels across the screen.
+        width: u16,
+        /// Pixels down the screen.
+        height: u16,
+    },
+    /// The screen was resized again and again while its pixels were read.
+    #[error("the screen of {screen} changes its size too fast to be read")]
+    Resizing {
+        /// Its last size.
+        screen: crate::Size,
+    },
+    /// The screen's pixels are not of 24 bits.
+    #[error("cannot read a screen with pixels of {depth} bits")]
+    Depth {
+        /// Bits of a pixel.
+        depth: u8,
+    },
+    /// There is no memory for the pixels.
+    #[error("cannot make {len} bytes of shared memory")]
+    Memory {
+        /// How much was asked for.
+        len: usize,
+        /// The cause.
+        source: Arc<io::Error>,
+    },
+    /// A picture could not be made of the pixels.
+    #[error("cannot encode a picture as {format:?}: {reason}")]
+    Encode {
+        /// The format.
+        format: Format,
+        /// What the encoder said.
+        reason: String,
+    },
+    /// The server lacks the XFixes extension, version 4 or later.
+    #[error("the X server cannot tell of its cursor: it has no XFixes 4")]
+    NoXfixes,
+    /// The kernel gave no means to wake a thread.
+    #[error("cannot make an event descriptor")]
+    Wake {
+        /// The cause.
+        source: Arc<io::Error>,
+    },
     /// The server lacks the RandR extension, version 1.3 or later.
     #[error("the X server cannot resize its screen: it has no RandR 1.3")]
     NoRandr,
@@ -74,6 +132,60 @@ pub enum Error {
         what: &'static str,
         /// The cause.
         source: Arc<ReplyOrIdError>,
+    },
+    /// A field of a request that breaks a rule.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The field, with its index where it is a list.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A character that cannot be typed. Those before it may have been typed.
+    #[error("text: cannot type {character:?} (character {position}): {reason}")]
+    Untypable {
+        /// The character.
+        character: char,
+        /// Its place in the text, from 0, in characters.
+        position: usize,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// An action of a batch failed.
+    #[error("actions[{index}] ({kind}): {source}")]
+    Action {
+        /// Its place in the batch, from 0.
+        index: usize,
+        /// Its type.
+        kind: &'static str,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// There is no X display to work on.
+    #[error("there is no X display")]
+    NoDisplay,
+    /// The cursor can be neither hidden nor shown.
+    #[error("the cursor cannot be hidden on this display")]
+    NoCursor,
+    /// The server lacks an extension.
+    #[error("the X server has no extension {name}")]
+    NoExtension {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The layout lacks the key, and there is no unused key to put it on.
+    #[error("the keyboard's layout has no such key, and no spare key to lend")]
+    NoSpareKey,
+    /// The focused window reads no events, so it cannot be known what it would make of keys.
+    #[error("the focused window does not answer")]
+    Unresponsive,
+    /// The program xdotool failed.
+    #[error("xdotool {step}: {reason}")]
+    Xdotool {
+        /// Its command.
+        step: String,
+        /// What it said.
+        reason: String,
     },
     /// The runtime stopped before the work was done.
     #[error("the runtime stopped while the X server was asked")]

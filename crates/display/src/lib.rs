@@ -1,16 +1,25 @@
-//! The X display: whether its server answers, and how large its screen is.
+//! The X display: its size, its pixels, its cursor and its clipboard.
 //!
-//! Each call opens a connection of its own and closes it again: the calls are rare, and a
-//! connection kept open would have to be watched for the server's death.
+//! [`Display`] opens a connection for each call and closes it again: its calls are rare, and a
+//! connection kept open would have to be watched for the server's death. [`Screen`], [`Cursor`]
+//! and the like keep one each, and make it anew when the X server was restarted.
 
+mod capture;
 mod connection;
+mod cursor;
+mod encode;
 mod error;
+mod keeper;
+pub mod input;
 mod resize;
 mod stream;
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
+pub use capture::{Region, Screen};
 pub use connection::Connection;
+pub use cursor::Cursor;
+pub use encode::{DEFAULT_QUALITY, Format, Picture, QUALITIES, SCALES, Shot};
 pub use error::Error;
 
 /// The widths that a screen can be set to, in pixels.

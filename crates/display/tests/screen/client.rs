@@ -1,0 +1,117 @@
+//! A bare X client that draws.
+
+use browserd_display::Region;
+use x11rb::{
+    connection::Connection as _,
+    protocol::xproto::{
+        ConfigureWindowAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask,
+        ImageFormat, Window, WindowClass,
+    },
+    rust_connection::RustConnection,
+    wrapper::ConnectionExt as _,
+};
+
+use crate::xvfb::Xvfb;
+
+/// A connection of the test's own.
+pub(crate) struct Client {
+    pub(crate) x: RustConnection,
+    pub(crate) root: Window,
+}
+
+/// The colour of each place on the known drawing: R, G, B.
+pub(crate) fn colour(x: u32, y: u32) -> [u8; 3] {
+    let [low, middle, ..] = (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)).to_le_bytes();
+    [low, middle, (x + 2 * y).to_le_bytes()[0]]
+}
+
+impl Client {
+    pub(crate) fn new(xvfb: &Xvfb) -> Self {
+        let (x, screen) = x11rb::connect(Some(&xvfb.name())).unwrap();
+        let root = x.setup().roots[screen].root;
+        Self { x, root }
+    }
+
+    /// A window that shows, where it is told to.
+    pub(crate) fn window(&self, region: Region) -> Window {
+        let window = self.x.generate_id().unwrap();
+        let look = CreateWindowAux::new()
+            .background_pixel(0)
+            .event_mask(EventMask::STRUCTURE_NOTIFY);
+        let (x, y) = (region.x.try_into().unwrap(), region.y.try_into().unwrap());
+        let (width, height) = (
+            region.width.try_into().unwrap(),
+            region.height.try_into().unwrap(),
+        );
+        self.x
+            .create_window(
+                0,
+                window,
+                self.root,
+                x,
+                y,
+                width,
+                height,
+                0,
+                WindowClass::INPUT_OUTPUT,
+                0,
+                &look,
+            )
+            .unwrap();
+        self.x.map_window(window).unwrap();
+        let above = ConfigureWindowAux::new().stack_mode(x11rb::protocol::xproto::StackMode::ABOVE);
+        self.x.configure_window(window, &above).unwrap();
+        self.x.sync().unwrap();
+        window
+    }
+
+    /// Paints the known drawing, as large as told.
+    pub(crate) fn paint(&self, window: Window, width: u16, height: u16) {
+        let gc = self.x.generate_id().unwrap();
+        self.x.create_gc(gc, window, &CreateGCAux::new()).unwrap();
+        for y in 0..height {
+            let row: Vec<u8> = (0..width)
+                .flat_map(|x| {
+                    let [red, green, blue] = colour(x.into(), y.into());
+                    [blue, green, red, 0]
+                })
+                .collect();
+            self.x
+                .put_image(
+                    ImageFormat::Z_PIXMAP,
+                    window,
+                    gc,
+                    width,
+                    1,
+                    0,
+                    y.try_into().unwrap(),
+                    0,
+                    24,
+                    &row,
+                )
+                .unwrap();
+        }
+        self.x.free_gc(gc).unwrap();
+        self.x.sync().unwrap();
+    }
+
+    /// Where a window is, and how large.
+    pub(crate) fn place(&self, window: Window) -> Region {
+        let place = self.x.get_geometry(window).unwrap().reply().unwrap();
+        Region {
+            x: place.x.into(),
+            y: place.y.into(),
+            width: place.width.into(),
+            height: place.height.into(),
+        }
+    }
+}
+
+pub(crate) fn region(x: i32, y: i32, width: u32, height: u32) -> Region {
+    Region {
+        x,
+        y,
+        width,
+        height,
+    }
+}
