@@ -2,7 +2,9 @@
 
 mod base64;
 mod error;
+pub mod files;
 mod health;
+pub mod logs;
 pub mod process;
 
 pub use crate::{

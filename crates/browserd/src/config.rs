@@ -53,6 +53,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) processes: ProcessBounds,
     #[command(flatten)]
+    pub(crate) files: FileBounds,
+    #[command(flatten)]
     pub(crate) machine: Machine,
     #[command(flatten)]
     pub(crate) callers: Callers,
@@ -281,6 +283,36 @@ fn with_variables(command: clap::Command) -> clap::Command {
             }
         })
     })
+}
+
+/// The bounds of archives and watches.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+pub(crate) struct FileBounds {
+    /// Folder for uploads that cannot go to their place yet; the files in it have no names
+    #[arg(long, env = "UPLOAD_DIR", default_value = "/tmp")]
+    pub(crate) upload_dir: PathBuf,
+    /// Archives that are packed or unpacked at once
+    #[arg(long, env = "MAX_ARCHIVES", default_value = "32", value_parser = parse::count)]
+    pub(crate) max_archives: usize,
+    /// Entries that an uploaded archive may have
+    #[arg(long, env = "ARCHIVE_MAX_ENTRIES", default_value = "100000", value_parser = parse::count)]
+    pub(crate) archive_max_entries: usize,
+    /// Bytes that an uploaded archive may unpack to
+    #[arg(long, env = "ARCHIVE_MAX_BYTES", default_value = "17179869184", value_parser = parse::size)]
+    pub(crate) archive_max_bytes: u64,
+    /// Bytes that an uploaded archive may unpack to for each of its own, past the first 16 MiB
+    #[arg(long, env = "ARCHIVE_MAX_RATIO", default_value = "1000", value_parser = parse::size)]
+    pub(crate) archive_max_ratio: u64,
+    /// Watches at once; each takes one of the kernel's inotify instances
+    #[arg(long, env = "MAX_WATCHES", default_value = "64", value_parser = parse::count)]
+    pub(crate) max_watches: usize,
+    /// Events that are kept of a watch
+    #[arg(long, env = "WATCH_EVENTS", default_value = "10000", value_parser = parse::count)]
+    pub(crate) watch_events: usize,
+    /// Seconds after which a watch that nobody reads ends
+    #[arg(long, env = "WATCH_IDLE_SEC", default_value = "3600", value_parser = parse::seconds)]
+    pub(crate) watch_idle_sec: u64,
 }
 
 /// The environment as it is, for children to inherit what is not secret of it.

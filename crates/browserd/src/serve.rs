@@ -7,6 +7,7 @@ use browserd_devtools::{
     relay,
     upstream::{self, Source},
 };
+use browserd_files::{self as files, ArchiveLimits, Files, WatchLimits};
 use browserd_process::{self as process, Environment};
 use browserd_server::{Domains, Limits, Listen, Rules, Server};
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +35,7 @@ pub(crate) async fn serve(settings: Serve, environment: Environment) -> anyhow::
     let domains = Domains {
         upstream,
         process,
+        files: Files::new(files_config(&settings)),
         display: browserd_display::Display::new(settings.machine.display_num),
         supervisor: browserd_supervisor::Client::new(&settings.machine.supervisor_socket),
     };
@@ -91,6 +93,26 @@ fn server_config(settings: &Serve) -> browserd_server::Config {
             peer_timeout: Some(Duration::from_secs(devtools.devtools_peer_timeout_sec)),
             log_frames: devtools.log_cdp_messages,
         },
+    }
+}
+
+fn files_config(settings: &Serve) -> files::Config {
+    let bounds = &settings.files;
+    files::Config {
+        archive_limits: ArchiveLimits {
+            entries: bounds.archive_max_entries,
+            unpacked_bytes: bounds.archive_max_bytes,
+            ratio: bounds.archive_max_ratio,
+        },
+        max_archives: bounds.max_archives,
+        watch_limits: WatchLimits {
+            watches: bounds.max_watches,
+            events: bounds.watch_events,
+            readers: settings.ports.max_streams,
+            idle: Duration::from_secs(bounds.watch_idle_sec),
+            ..WatchLimits::default()
+        },
+        ..files::Config::new(&bounds.upload_dir)
     }
 }
 

@@ -36,7 +36,7 @@ pub use path::FsPath;
 pub use read::{Content, Reader};
 pub use temp::is_temporary;
 pub use watch::{ChangeKind, WatchEvent, WatchEvents, WatchItem, WatchLimits, WatchOptions};
-pub use write::{Placement, Precondition, WriteOptions, Writer, Written};
+pub use write::{Placement, Precondition, SmallFile, WriteOptions, Writer, Written};
 
 /// So many directories are remembered as swept; past it, all are forgotten and swept again.
 const MAX_SWEPT: usize = 4096;

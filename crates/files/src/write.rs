@@ -4,6 +4,7 @@
 //! disk. Until then the target keeps its old content, whatever happens. The rename itself is not
 //! synced: after a power cut the file may have its old content, but never a part of the new.
 
+mod batch;
 mod draft;
 pub(crate) mod grouped;
 pub(crate) mod target;
@@ -11,6 +12,8 @@ pub(crate) mod target;
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+pub use batch::SmallFile;
 
 use crate::{Files, FsPath, Mode, Result, blocking};
 use draft::Draft;

@@ -10,6 +10,7 @@ use std::{
 
 use browserd_devtools::{relay, upstream::Upstream};
 use browserd_display::Display;
+use browserd_files::Files;
 use browserd_process as process;
 use browserd_supervisor as supervisor;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ pub struct Domains {
     pub upstream: Upstream,
     /// Commands and spawned processes.
     pub process: process::Handle,
+    /// The files of the machine.
+    pub files: Files,
     /// The X display.
     pub display: Display,
     /// supervisord.

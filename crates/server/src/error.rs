@@ -5,7 +5,10 @@
 //! private cause of a 5xx is logged, once.
 
 mod devtools;
+mod files;
+mod logs;
 mod process;
+mod supervisor;
 
 use std::{error::Error, sync::Arc};
 

@@ -18,6 +18,8 @@ use crate::router;
     ),
     tags(
         (name = "process", description = "Commands, spawned processes and their terminals"),
+        (name = "files", description = "Files, archives, directories and watches"),
+        (name = "logs", description = "Logs, followed line by line"),
         (name = "operations", description = "Health, readiness, documents")
     ),
     components(schemas(

@@ -21,7 +21,7 @@ use crate::{
     error::{self, ApiError},
     middleware::{access_log, caller, caller::Surface, once, request_id},
     openapi::{Document, Rendered},
-    routes::{devtools, docs, metrics as metrics_route, operations, process},
+    routes::{devtools, docs, files, logs, metrics as metrics_route, operations, process},
 };
 
 /// The API port's routes with their documentation, in the order of openapi.yaml.
@@ -37,6 +37,27 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(process::kill_process))
         .routes(routes!(process::resize_process))
         .routes(routes!(process::attach::attach_process))
+        // Files
+        .routes(routes!(files::content::read_file))
+        .routes(routes!(files::content::write_file))
+        .routes(routes!(files::upload::upload_files))
+        .routes(routes!(files::unpack::upload_zip))
+        .routes(routes!(files::unpack::upload_zstd))
+        .routes(routes!(files::download::download_dir_zip))
+        .routes(routes!(files::download::download_dir_zstd))
+        .routes(routes!(files::directories::list_files))
+        .routes(routes!(files::directories::get_file_info))
+        .routes(routes!(files::directories::create_directory))
+        .routes(routes!(files::directories::delete_file))
+        .routes(routes!(files::directories::delete_directory))
+        .routes(routes!(files::directories::set_file_permissions))
+        .routes(routes!(files::directories::move_path))
+        .routes(routes!(files::directories::copy_path))
+        .routes(routes!(files::watch::start_watch))
+        .routes(routes!(files::watch::stream_watch_events))
+        .routes(routes!(files::watch::stop_watch))
+        // Logs
+        .routes(routes!(logs::stream_logs))
         // Operations
         .routes(routes!(operations::get_healthz))
         .routes(routes!(operations::get_readyz))

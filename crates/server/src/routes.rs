@@ -2,6 +2,8 @@
 
 pub(crate) mod devtools;
 pub(crate) mod docs;
+pub(crate) mod files;
+pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod operations;
 pub(crate) mod process;

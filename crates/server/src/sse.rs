@@ -34,13 +34,18 @@ impl Event {
     /// An event with its id. `data` must have a JSON form, as all wire types do.
     pub(crate) fn new(id: impl Display, data: &impl Serialize) -> Self {
         let mut text = Vec::with_capacity(256);
-        text.extend_from_slice(b"data: ");
-        serde_json::to_writer(&mut text, data).expect("wire types have a JSON form");
-        write!(text, "\nid: {id}\n\n").expect("memory takes all that is written to it");
+        Self::write_to(&mut text, id, data);
         Self(text.into())
     }
 
-    /// An event that is written out already: its data, its id and the blank line.
+    /// Writes an event behind others, to be sent with them by [`Self::written`].
+    pub(crate) fn write_to(text: &mut Vec<u8>, id: impl Display, data: &impl Serialize) {
+        text.extend_from_slice(b"data: ");
+        serde_json::to_writer(&mut *text, data).expect("wire types have a JSON form");
+        write!(text, "\nid: {id}\n\n").expect("memory takes all that is written to it");
+    }
+
+    /// Events that are written out already: data, id and the blank line of each.
     pub(crate) fn written(text: Bytes) -> Self {
         Self(text)
     }

@@ -36,6 +36,10 @@ pub(super) fn count(text: &str) -> Parsed<usize> {
     within(text, &(1..=1_000_000), "a number from 1 to 1000000")
 }
 
+pub(super) fn size(text: &str) -> Parsed<u64> {
+    within(text, &(1..=1 << 40), "a number from 1 to 1099511627776")
+}
+
 pub(super) fn bytes(text: &str) -> Parsed<usize> {
     let most = usize::try_from(1_u64 << 40).unwrap_or(usize::MAX);
     within(

@@ -34,6 +34,17 @@ pub struct Spooled {
     pub(super) size_bytes: u64,
 }
 
+impl Spooled {
+    /// How many bytes it has.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+}
+
 #[derive(Debug)]
 struct SpoolFile {
     dir: PathBuf,

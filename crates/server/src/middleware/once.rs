@@ -4,7 +4,7 @@ use axum::{extract::Request, middleware::Next, response::Response};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 /// Read by the SDKs, which otherwise retry 408, 409, 429 and 5xx.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Marks every answer that the SDKs would retry.
 pub(crate) async fn layer(request: Request, next: Next) -> Response {

@@ -12,6 +12,7 @@ use browserd_devtools::{
     relay,
     upstream::{self, Source},
 };
+use browserd_files::Files;
 use browserd_process::Environment;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
@@ -39,6 +40,7 @@ fn app(rules: Rules) -> App {
     let domains = Domains {
         upstream,
         process,
+        files: Files::new(browserd_files::Config::new(std::env::temp_dir())),
         display: browserd_display::Display::new(65_000),
         supervisor: browserd_supervisor::Client::new("/nonexistent/supervisor.sock"),
     };
