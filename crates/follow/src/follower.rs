@@ -52,6 +52,11 @@ impl Follower {
 
     /// The next event; `None` when the end is reached and more is not waited for.
     ///
+    /// # Errors
+    ///
+    /// The follower has ended then, and yields `None` from there on. With `follow` this is
+    /// [`Error::Watch`] alone, if the kernel gives no more inotify watches.
+    ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped before it is done.

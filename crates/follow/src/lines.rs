@@ -1,5 +1,7 @@
 //! Cutting a stream of bytes into lines, each with the place behind it.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use memchr::memchr;
 
@@ -14,10 +16,19 @@ pub(crate) struct Lines {
     start: usize,
     /// There is no newline between `start` and this.
     scanned: usize,
-    /// The file that the end of `buffer` came from, and the offset there.
-    inode: u64,
-    end_offset: u64,
+    /// Where `buffer` came from, in order: a line may begin in one file and end in the next.
+    sources: VecDeque<Source>,
     max: usize,
+}
+
+/// Where a stretch of the buffer came from.
+#[derive(Debug)]
+struct Source {
+    /// The stretch ends before this, in the buffer.
+    end: usize,
+    inode: u64,
+    /// The offset in the file right behind the stretch.
+    end_offset: u64,
 }
 
 impl Lines {
@@ -26,8 +37,7 @@ impl Lines {
             buffer: Vec::new(),
             start: 0,
             scanned: 0,
-            inode: 0,
-            end_offset: 0,
+            sources: VecDeque::new(),
             max: max_line_bytes.max(1),
         }
     }
@@ -36,14 +46,36 @@ impl Lines {
     pub(crate) fn push(&mut self, data: &[u8], inode: u64, end_offset: u64) {
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
+        while self
+            .sources
+            .front()
+            .is_some_and(|source| source.end <= self.start)
+        {
+            self.sources.pop_front();
+        }
+        for source in &mut self.sources {
+            source.end -= self.start;
+        }
         self.start = 0;
         // A long line must not leave its buffer behind for ever.
         if self.buffer.is_empty() && self.buffer.capacity() > 4 * data.len() {
             self.buffer = Vec::new();
         }
         self.buffer.extend_from_slice(data);
-        self.inode = inode;
-        self.end_offset = end_offset;
+        let end = self.buffer.len();
+        match self.sources.back_mut() {
+            Some(last)
+                if last.inode == inode && last.end_offset + data.len() as u64 == end_offset =>
+            {
+                last.end = end;
+                last.end_offset = end_offset;
+            }
+            _ => self.sources.push_back(Source {
+                end,
+                inode,
+                end_offset,
+            }),
+        }
     }
 
     /// The next complete line, or the next piece of one that is too long.
@@ -68,11 +100,18 @@ impl Lines {
         let bytes = Bytes::copy_from_slice(&self.buffer[self.start..end]);
         self.start = end + newline;
         self.scanned = self.start;
-        let behind = self.buffer.len() - self.start;
+        let (inode, offset) = self
+            .sources
+            .iter()
+            .find(|source| source.end >= self.start)
+            .map_or((0, 0), |source| {
+                let behind = (source.end - self.start) as u64;
+                (source.inode, source.end_offset - behind)
+            });
         Line {
             bytes,
-            inode: self.inode,
-            offset: self.end_offset - behind as u64,
+            inode,
+            offset,
             continued,
         }
     }
@@ -122,6 +161,26 @@ mod tests {
         lines.push("abcäö\n".as_bytes(), 7, 8);
         assert_eq!(lines.pop().unwrap().bytes, "abc");
         assert_eq!(lines.pop().unwrap().bytes, "äö");
+    }
+
+    #[test]
+    fn a_piece_of_a_line_that_goes_on_in_the_next_file_ends_where_it_ends() {
+        let mut lines = Lines::new(4);
+        // The next file begins in the middle of a character.
+        lines.push("xxxx\nabc\u{e4}".as_bytes().split_last().unwrap().1, 1, 9);
+        assert_eq!(lines.pop().unwrap().bytes, "xxxx");
+        assert_eq!(lines.pop(), None);
+        lines.push(&"\u{e4}\n".as_bytes()[1..], 2, 2);
+        let piece = lines.pop().unwrap();
+        assert_eq!(
+            (&piece.bytes[..], piece.inode, piece.offset, piece.continued),
+            (&b"abc"[..], 1, 8, true)
+        );
+        let rest = lines.pop().unwrap();
+        assert_eq!(
+            (&rest.bytes[..], rest.inode, rest.offset, rest.continued),
+            ("\u{e4}".as_bytes(), 2, 2, false)
+        );
     }
 
     proptest! {

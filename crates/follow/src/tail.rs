@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use self::file::{OpenFile, Read};
+use self::file::{OpenFile, Past, Read};
+use self::siblings::{Copies, Sibling};
 use crate::lines::Lines;
 use crate::watch::Watch;
 use crate::{Config, Error, Event, Start, State};
@@ -50,7 +51,9 @@ pub(crate) struct Tail {
     /// `current` was at its end when the next file already had content.
     finished: bool,
     /// Files beside the path that were rotated away before there was one at the path.
-    before: Vec<FileId>,
+    before: Vec<Sibling>,
+    /// Files beside the path that are no copies of what is still to be read.
+    copied: Vec<Sibling>,
     /// The start was applied.
     begun: bool,
     state: Option<State>,
@@ -72,6 +75,7 @@ impl Tail {
             waiting: VecDeque::new(),
             finished: false,
             before: Vec::new(),
+            copied: Vec::new(),
             begun: false,
             state: None,
             events: VecDeque::new(),
@@ -138,6 +142,7 @@ impl Tail {
     /// Open the first file, at the place asked for.
     fn begin(&mut self) -> Result<(), Failure> {
         let path = self.config.path.clone();
+        self.copied = siblings::present(&path);
         match self.config.start.clone() {
             Start::Resume { inode, offset } => {
                 let mut found = siblings::by_inode(&path, inode)?;
@@ -188,17 +193,15 @@ impl Tail {
         if self.waiting.len() >= MAX_HELD {
             return Ok(());
         }
-        let metadata = std::fs::metadata(&self.config.path)?;
-        if self.files().any(|file| file.is(&metadata)) {
-            return Ok(());
+        match std::fs::metadata(&self.config.path) {
+            Ok(metadata) if self.files().any(|file| file.is(&metadata)) => return Ok(()),
+            // Where there is none now, there may have been some that came and went.
+            Err(error) if !is_missing(&error) => return Err(error.into()),
+            Ok(_) | Err(_) => {}
         }
-        let known: Vec<_> = self
-            .files()
-            .map(OpenFile::id)
-            .chain(self.before.iter().copied())
-            .collect();
+        let (path, known) = (&self.config.path, self.known());
         let room = MAX_HELD - self.waiting.len();
-        for file in siblings::since(&self.config.path, self.newest(), &known, room)? {
+        for file in siblings::since(path, self.newest(), &known, &self.before, room)? {
             self.hold(file)?;
         }
         Ok(())
@@ -211,14 +214,17 @@ impl Tail {
                 return Ok(Step::Idle);
             };
             match current.read(&mut self.chunk, CHUNK_BYTES)? {
+                Read::Data if current.was_cut() && self.was_cut_again()? => {}
                 Read::Data => {
                     self.finished = false;
+                    let Some(current) = &self.current else {
+                        return Ok(Step::Idle);
+                    };
                     self.lines
                         .push(&self.chunk, current.id().inode, current.offset());
                     return Ok(Step::Progress);
                 }
-                Read::Truncated { lost_bytes: 0 } => {}
-                Read::Truncated { lost_bytes } => self.gap(Some(lost_bytes)),
+                Read::Truncated(past) => self.was_cut(&past)?,
                 Read::End => {
                     let ready = !self.waiting.is_empty() && self.writer_has_moved_on()?;
                     if !ready {
@@ -239,6 +245,48 @@ impl Tail {
         }
     }
 
+    /// The current file was cut: what it held behind the place that was reached is in the copy
+    /// that was made of it, or lost.
+    fn was_cut(&mut self, past: &Past) -> io::Result<()> {
+        let known = self.known();
+        let mut copies = siblings::copy_of(&self.config.path, past, &known, &self.copied)?;
+        if let Some(copy) = copies.files.first_mut() {
+            copy.lost_behind = past.missing_in(copy);
+        } else if past.unread() > 0 {
+            self.gap(Some(past.unread()));
+        }
+        self.read_first(copies);
+        Ok(())
+    }
+
+    /// Whether there are copies of what the current file held between the cut that was seen and
+    /// what was read just now. Then they are read first.
+    fn was_cut_again(&mut self) -> io::Result<bool> {
+        let known = self.known();
+        let path = &self.config.path;
+        let copies = siblings::copies_before(path, &self.chunk, &known, &self.copied)?;
+        let again = !copies.files.is_empty();
+        if let (true, Some(current)) = (again, &mut self.current) {
+            current.read_anew();
+        }
+        self.read_first(copies);
+        Ok(again)
+    }
+
+    /// Read copies before the current file.
+    fn read_first(&mut self, copies: Copies) {
+        self.copied = copies.done;
+        if copies.files.is_empty() {
+            return;
+        }
+        self.finished = false;
+        let read_last = self.current.take();
+        for file in copies.files.into_iter().chain(read_last).rev() {
+            self.waiting.push_front(file);
+        }
+        self.current = self.waiting.pop_front();
+    }
+
     /// Whether a file that came after the current one has content. A rotator may make a new file
     /// before the writer knows of it.
     fn writer_has_moved_on(&self) -> io::Result<bool> {
@@ -257,7 +305,11 @@ impl Tail {
     fn advance(&mut self) {
         self.finished = false;
         let old = std::mem::replace(&mut self.current, self.waiting.pop_front());
-        if let (Some(watch), Some(old)) = (&mut self.watch, old) {
+        let Some(old) = old else { return };
+        if old.lost_behind > 0 {
+            self.gap(Some(old.lost_behind));
+        }
+        if let Some(watch) = &mut self.watch {
             watch.remove(old.as_fd());
         }
     }
@@ -277,6 +329,10 @@ impl Tail {
 
     fn files(&self) -> impl Iterator<Item = &OpenFile> {
         self.current.iter().chain(&self.waiting)
+    }
+
+    fn known(&self) -> Vec<FileId> {
+        self.files().map(OpenFile::id).collect()
     }
 
     fn newest(&self) -> Option<&OpenFile> {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use browserd_follow::{Config, Event, Follower, Line, State};
+use browserd_follow::{Config, Event, Follower, Line, Start, State};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -252,4 +252,173 @@ async fn a_file_moved_to_another_directory_is_read_to_its_end() {
     assert_eq!(line(&mut follower).await.bytes, "three");
     writeln!(new, "four").unwrap();
     assert_eq!(line(&mut follower).await.bytes, "four");
+}
+
+/// A follower that has seen the first line and is then left alone.
+async fn behind(path: &Path) -> Follower {
+    writeln!(create(path), "0").unwrap();
+    let mut follower = Follower::new(Config::new(path)).unwrap();
+    assert_eq!(line(&mut follower).await.bytes, "0");
+    follower
+}
+
+#[tokio::test]
+async fn what_was_copied_and_truncated_before_it_was_read_is_read_from_the_copies() {
+    for cuts in 1..=3 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs::write(numbered(&path, 7), "from before\n").unwrap();
+        let mut follower = behind(&path).await;
+        let mut file = create(&path);
+        for number in 1..=9 * cuts {
+            writeln!(file, "{number}").unwrap();
+            if number % 9 == 5 {
+                for number in (1..4).rev() {
+                    let _ = fs::rename(numbered(&path, number), numbered(&path, number + 1));
+                }
+                fs::copy(&path, numbered(&path, 1)).unwrap();
+                file.set_len(0).unwrap();
+            }
+        }
+        for number in 1..=9 * cuts {
+            assert_eq!(
+                line(&mut follower).await.bytes,
+                number.to_string(),
+                "{cuts} cuts"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_truncated_without_a_copy_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    fs::write(&path, "0\n").unwrap();
+    let mut once = Follower::new(Config::new(&path)).unwrap();
+    assert_eq!(line(&mut once).await.bytes, "0");
+    // A first chunk that ends before the file does, so that more is known to be there.
+    let mut file = create(&path);
+    let filler = format!("{}\n", "x".repeat(99));
+    file.write_all(filler.repeat(2_000).as_bytes()).unwrap();
+    assert_eq!(line(&mut once).await.bytes.len(), 99);
+    file.set_len(0).unwrap();
+    file.write_all(b"new\n").unwrap();
+    let mut read = 1_u64;
+    let lost = loop {
+        match timeout(PATIENCE, once.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap()
+        {
+            Event::Line(line) if line.bytes.starts_with(b"x") => {
+                read += line.bytes.len() as u64 + 1;
+            }
+            Event::Gap { lost_bytes } => break lost_bytes.unwrap(),
+            Event::Line(_) | Event::State(_) => {}
+        }
+    };
+    assert!(
+        lost > 100_000 && lost + read <= 200_099,
+        "{lost} lost, {read} read"
+    );
+    assert_eq!(line(&mut once).await.bytes, "new");
+}
+
+#[tokio::test]
+async fn a_new_file_with_the_number_of_a_deleted_one_is_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    fs::write(numbered(&path, 1), "from before\n").unwrap();
+    let mut follower = waiting(&path).await;
+    // ext4 gives the inode of the file that was deleted last to the next one that is made.
+    fs::remove_file(numbered(&path, 1)).unwrap();
+    writeln!(create(&path), "new").unwrap();
+    assert_eq!(line(&mut follower).await.bytes, "new");
+}
+
+/// A million lines at full speed, with three rotations, into a follower that keeps up as it can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_lines_and_three_rotations_of_each_kind() {
+    const MILLION: u64 = 1_000_000;
+    for copy in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut follower = waiting(&path).await;
+        let writer = {
+            let path = path.clone();
+            spawn_blocking(move || {
+                let mut file = create(&path);
+                let mut text = Vec::new();
+                for number in 0..MILLION {
+                    writeln!(text, "line {number} of the log").unwrap();
+                    if number % 50 != 49 {
+                        continue;
+                    }
+                    file.write_all(&text).unwrap();
+                    text.clear();
+                    if number % 250_000 == 249_999 && number + 1 < MILLION {
+                        if copy {
+                            let third = number / 250_000 + 1;
+                            let to = path.with_extension(format!("2026-01-0{third}"));
+                            fs::copy(&path, to).unwrap();
+                            file.set_len(0).unwrap();
+                        } else {
+                            rotate(&path, 5);
+                            file = create(&path);
+                        }
+                    }
+                }
+            })
+        };
+        for number in 0..MILLION {
+            let line = line(&mut follower).await;
+            assert_eq!(
+                line.bytes,
+                format!("line {number} of the log"),
+                "copy: {copy}"
+            );
+        }
+        writer.await.unwrap();
+        let more = timeout(Duration::from_millis(100), follower.next()).await;
+        assert!(!matches!(more, Ok(Ok(Some(Event::Line(_))))), "{more:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_follower_that_nobody_reads_holds_up_no_other_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut stalled = behind(&path).await;
+    let mut reading = Follower::new(Config::new(&path).start(Start::End)).unwrap();
+    assert_eq!(
+        reading.next().await.unwrap(),
+        Some(Event::State(State::Reading))
+    );
+    for number in 1..=20_000 {
+        writeln!(create(&path), "{number}").unwrap();
+        if number % 5_000 == 0 {
+            rotate(&path, 10);
+        }
+        assert_eq!(line(&mut reading).await.bytes, number.to_string());
+    }
+    for number in 1..=20_000 {
+        assert_eq!(line(&mut stalled).await.bytes, number.to_string());
+    }
+}
+
+#[tokio::test]
+async fn history_is_followed_by_what_comes_without_a_seam() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let write = |number: u64| writeln!(create(&path), "{number}").unwrap();
+    (0..10).for_each(write);
+    let mut follower = Follower::new(Config::new(&path).start(Start::LastLines(3))).unwrap();
+    for number in 7..10 {
+        assert_eq!(line(&mut follower).await.bytes, number.to_string());
+    }
+    rotate(&path, 3);
+    write(10);
+    assert_eq!(line(&mut follower).await.bytes, "10");
 }

@@ -20,10 +20,28 @@ pub(super) enum Read {
     /// Nothing more now.
     End,
     /// The file was cut and begins anew; the next read starts at 0.
-    Truncated {
-        /// Bytes that were seen to be there and not read before the cut.
-        lost_bytes: u64,
-    },
+    Truncated(Past),
+}
+
+/// How far a file was read before it was cut.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    offset: u64,
+    mark: Vec<u8>,
+    /// The length last seen.
+    length: u64,
+}
+
+impl Past {
+    /// Bytes that were seen to be there and not read before the cut.
+    pub(super) fn unread(&self) -> u64 {
+        self.length.saturating_sub(self.offset)
+    }
+
+    /// How much of what was seen to be there is missing in a copy.
+    pub(super) fn missing_in(&self, copy: &OpenFile) -> u64 {
+        self.length.saturating_sub(copy.length)
+    }
 }
 
 /// A regular file, read by position.
@@ -39,6 +57,10 @@ pub(super) struct OpenFile {
     length: u64,
     /// Where to stop, when the file is not followed.
     limit: Option<u64>,
+    /// It was cut, and nothing was read since: it may have been filled and cut again.
+    cut: bool,
+    /// What was lost behind its end.
+    pub(super) lost_behind: u64,
 }
 
 impl OpenFile {
@@ -63,6 +85,8 @@ impl OpenFile {
             mark: Vec::new(),
             length,
             limit: None,
+            cut: false,
+            lost_behind: 0,
         })
     }
 
@@ -94,11 +118,13 @@ impl OpenFile {
         chunk.truncate(got);
         let length = self.file.metadata()?.len();
         if !chunk.starts_with(&self.mark) {
-            let lost_bytes = self.length.saturating_sub(self.offset);
-            self.offset = 0;
-            self.mark.clear();
-            self.length = length;
-            return Ok(Read::Truncated { lost_bytes });
+            let past = Past {
+                offset: std::mem::take(&mut self.offset),
+                mark: std::mem::take(&mut self.mark),
+                length: std::mem::replace(&mut self.length, length),
+            };
+            self.cut = true;
+            return Ok(Read::Truncated(past));
         }
         self.length = length;
         if got == mark {
@@ -108,6 +134,30 @@ impl OpenFile {
         self.mark = chunk[got.saturating_sub(MARK_BYTES)..].to_vec();
         chunk.drain(..mark);
         Ok(Read::Data)
+    }
+
+    /// Whether this was the first data since the file was cut. Asking answers it.
+    pub(super) fn was_cut(&mut self) -> bool {
+        std::mem::take(&mut self.cut)
+    }
+
+    /// Forget what was read since the file was cut.
+    pub(super) fn read_anew(&mut self) {
+        self.offset = 0;
+        self.mark.clear();
+    }
+
+    /// Whether this is a copy of a file that was read so far; then go on from there.
+    pub(super) fn continues(&mut self, past: &Past) -> io::Result<bool> {
+        Ok(self.seek(past.offset)? && self.mark == past.mark)
+    }
+
+    /// Whether it begins as `data` does, as far as both go, up to 4 KiB.
+    pub(super) fn begins_as(&self, data: &[u8]) -> io::Result<bool> {
+        let data = &data[..data.len().min(4096)];
+        let mut own = vec![0; data.len()];
+        let got = read_at(&self.file, &mut own, 0)?;
+        Ok(data.starts_with(&own[..got]))
     }
 
     /// Read no further than the file reaches now.

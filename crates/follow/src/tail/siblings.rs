@@ -5,9 +5,10 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::FileId;
-use super::file::OpenFile;
+use super::file::{OpenFile, Past};
 use super::start;
 
 /// How often a directory is listed at most, while a rotation changes it.
@@ -17,13 +18,28 @@ const COMPRESSED: [&str; 6] = ["gz", "bz2", "xz", "zst", "lz4", "Z"];
 
 /// A rotated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Sibling {
+pub(super) struct Sibling {
     path: PathBuf,
     id: FileId,
+    /// When the file was made, where the file system knows. Numbers of inodes are used again.
+    born: Option<SystemTime>,
+    length: u64,
     /// Time of the last write, in nanoseconds.
     modified: i128,
     /// The number of `name.<number>`: the higher, the older.
     number: Option<u64>,
+}
+
+impl Sibling {
+    /// Whether both are the same file, under whatever names.
+    fn is(&self, other: &Self) -> bool {
+        (self.id, self.born) == (other.id, other.born)
+    }
+
+    /// Whether both are the same file, and nothing was written in between.
+    fn is_unchanged(&self, other: &Self) -> bool {
+        self.is(other) && (self.modified, self.length) == (other.modified, other.length)
+    }
 }
 
 /// The file with this inode: the path itself, or one that was rotated away.
@@ -75,20 +91,18 @@ pub(super) fn last_match(path: &Path, needle: &[u8], max: usize) -> io::Result<(
 }
 
 /// The rotated files that there are.
-pub(super) fn present(path: &Path) -> Vec<FileId> {
-    list(path)
-        .unwrap_or_default()
-        .iter()
-        .map(|sibling| sibling.id)
-        .collect()
+pub(super) fn present(path: &Path) -> Vec<Sibling> {
+    list(path).unwrap_or_default()
 }
 
 /// The files that came to `path` after `newest`, the one there now included; oldest first and at
-/// most `room`. `known` are those that need not be found.
+/// most `room`. `known` are those that need not be found, `before` those that were rotated away
+/// before there was a first one.
 pub(super) fn since(
     path: &Path,
     newest: Option<&OpenFile>,
     known: &[FileId],
+    before: &[Sibling],
     room: usize,
 ) -> io::Result<Vec<OpenFile>> {
     let modified = match newest {
@@ -103,14 +117,14 @@ pub(super) fn since(
         let mut after: Vec<_> = siblings
             .iter()
             .filter(|sibling| !known.contains(&sibling.id))
+            .filter(|sibling| !before.iter().any(|old| old.is(sibling)))
             .filter(|sibling| match (number, sibling.number) {
                 (Some(newest), Some(number)) => number < newest,
                 // Its place among the numbers is lost: it was removed. Then the times tell.
                 _ => sibling.modified >= modified,
             })
             .collect();
-        // Within one tick of the clock, names with a date in them tell.
-        after.sort_by_key(|s| (Reverse(s.number), s.modified, &s.path));
+        after.sort_by(|a, b| age(a).cmp(&age(b)));
         let files: Option<Vec<_>> = after
             .iter()
             .map(|sibling| {
@@ -138,6 +152,93 @@ pub(super) fn since(
     }
     tracing::warn!(path = %path.display(), "log rotates faster than its files can be listed");
     Ok(Vec::new())
+}
+
+/// The copies that a rotator made before it cut the file.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    /// Those to read, oldest first, each at its place.
+    pub(super) files: Vec<OpenFile>,
+    /// Those that cannot be a copy of what is to come.
+    pub(super) done: Vec<Sibling>,
+}
+
+/// The copy of a file of which `past` was read. `done` are no such copies.
+pub(super) fn copy_of(
+    path: &Path,
+    past: &Past,
+    known: &[FileId],
+    done: &[Sibling],
+) -> io::Result<Copies> {
+    let mut copies = new_copies(path, known, done)?;
+    let position = copies
+        .iter_mut()
+        .position(|(_, file)| file.continues(past).unwrap_or(false));
+    // Behind the copy found are those of what was written after the cut.
+    let later = position.map_or(copies.len(), |at| at + 1);
+    let mut done = done.to_vec();
+    done.extend(copies.iter().take(later).map(|(copy, _)| copy.clone()));
+    let files = position.map(|at| copies.swap_remove(at).1);
+    Ok(Copies {
+        files: files.into_iter().collect(),
+        done,
+    })
+}
+
+/// The copies that were made since, but for one of what is there now and begins with `data`.
+pub(super) fn copies_before(
+    path: &Path,
+    data: &[u8],
+    known: &[FileId],
+    done: &[Sibling],
+) -> io::Result<Copies> {
+    let mut found = Copies {
+        files: Vec::new(),
+        done: done.to_vec(),
+    };
+    for (copy, file) in new_copies(path, known, done)? {
+        if !file.begins_as(data)? {
+            found.files.push(file);
+            found.done.push(copy);
+        }
+    }
+    Ok(found)
+}
+
+fn new_copies(
+    path: &Path,
+    known: &[FileId],
+    done: &[Sibling],
+) -> io::Result<Vec<(Sibling, OpenFile)>> {
+    for _ in 0..MAX_TRIES {
+        let siblings = list(path)?;
+        let mut new: Vec<_> = siblings
+            .iter()
+            .filter(|sibling| !known.contains(&sibling.id))
+            .filter(|sibling| !done.iter().any(|old| old.is_unchanged(sibling)))
+            .cloned()
+            .collect();
+        new.sort_by(|a, b| age(a).cmp(&age(b)));
+        let files: Option<Vec<_>> = new
+            .into_iter()
+            .map(|sibling| {
+                let file = OpenFile::open(&sibling.path).ok()?;
+                (file.id() == sibling.id).then_some((sibling, file))
+            })
+            .collect();
+        // Renamed while being opened: look again.
+        if let (Some(files), true) = (files, ids(&list(path)?) == ids(&siblings)) {
+            return Ok(files);
+        }
+    }
+    tracing::warn!(path = %path.display(), "log rotates faster than its files can be listed");
+    Ok(Vec::new())
+}
+
+/// Orders from the oldest to the newest. Within one tick of the clock, names with a date in them
+/// tell.
+fn age(sibling: &Sibling) -> impl Ord + '_ {
+    (Reverse(sibling.number), sibling.modified, &sibling.path)
 }
 
 /// Regular, uncompressed files named after `path`.
@@ -178,6 +279,8 @@ fn list(path: &Path) -> io::Result<Vec<Sibling>> {
             siblings.push(Sibling {
                 path: entry.path(),
                 id: FileId::of(&metadata),
+                born: metadata.created().ok(),
+                length: metadata.len(),
                 modified: modified(&metadata),
                 number: suffix
                     .strip_prefix('.')
