@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use browserd_follow as follow;
 use browserd_follow::{Follower, Start, State};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::Peer;
 use super::source::parse_peer;
@@ -30,6 +30,8 @@ pub(super) enum News {
 pub(super) struct Log {
     path: PathBuf,
     follower: Option<Follower>,
+    /// When to take a follower again, after one that failed.
+    retry_at: Option<Instant>,
 }
 
 impl Log {
@@ -37,6 +39,7 @@ impl Log {
         Self {
             path,
             follower: None,
+            retry_at: None,
         }
     }
 
@@ -47,6 +50,10 @@ impl Log {
     /// Nothing is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> News {
         loop {
+            if let Some(at) = self.retry_at {
+                sleep_until(at).await;
+                self.retry_at = None;
+            }
             let Some(follower) = &mut self.follower else {
                 let start = Start::LastMatch(MARK.into());
                 let config = follow::Config::new(&self.path).start(start);
@@ -70,22 +77,20 @@ impl Log {
                     tracing::warn!(%path, lost_bytes, "lines of chromium's log were lost");
                 }
                 // A follower that follows does not end by itself.
-                Ok(None) => self.retry().await,
-                Err(error) => {
-                    let news = self.failed(&error);
-                    self.retry().await;
-                    return news;
-                }
+                Ok(None) => self.start_again(),
+                Err(error) => return self.failed(&error),
             }
         }
     }
 
-    async fn retry(&mut self) {
-        sleep(RETRY).await;
+    /// Take another follower, after a while.
+    fn start_again(&mut self) {
         self.follower = None;
+        self.retry_at = Some(Instant::now() + RETRY);
     }
 
-    fn failed(&self, error: &follow::Error) -> News {
+    fn failed(&mut self, error: &follow::Error) -> News {
+        self.start_again();
         let path = self.path.display();
         tracing::error!(%path, error = error as &dyn std::error::Error, "cannot follow the log");
         News::Waiting(format!("chromium's log {path} cannot be followed: {error}"))
@@ -126,6 +131,18 @@ fn address(line: &[u8]) -> Option<Peer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_log_that_cannot_be_followed_is_not_tried_in_a_tight_loop() {
+        let mut log = Log::new("/nonexistent/chromium".into());
+        let start = Instant::now();
+        log.failed(&follow::Error::Stopped);
+        let News::Waiting(text) = log.next().await else {
+            panic!("an address in no log")
+        };
+        assert!(text.ends_with("to appear"), "{text}");
+        assert!(start.elapsed() >= RETRY);
+    }
 
     #[test]
     fn an_address_stands_anywhere_in_a_line() {
