@@ -17,7 +17,7 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use crate::{DEFAULT_REFRESH, Error, Size, error::Attempt as _, resize, stream::Bounded};
+use crate::{DEFAULT_REFRESH, Error, Size, error::Attempt as _, resize, stream::Bounded, window};
 
 /// The property of the root window that says that the screen was given a size in this life of
 /// the server, and which (width, height, refresh rate; CARDINAL, format 32).
@@ -87,17 +87,26 @@ impl Connection {
         Ok(Size { refresh, ..root })
     }
 
-    /// Sets the size of the screen.
+    /// Sets the size of the screen. Without a window manager, the windows that cover it, or else
+    /// the largest one, take the same size.
     pub fn set_size(&self, size: Size) -> Result<(), Error> {
         let size = size.check()?;
         self.check_randr()?;
         // Nobody may see, or change, a half-made arrangement. The server lets go by itself
         // when this connection ends.
         self.x.grab_server().attempt("grab the X server")?;
-        let done = resize::resize(self, size).and_then(|()| self.remember(size));
+        let done = self.set_size_alone(size);
         self.x.ungrab_server().attempt("let go of the X server")?;
         done?;
         self.round_trip()
+    }
+
+    /// Does it while no other client may do anything.
+    fn set_size_alone(&self, size: Size) -> Result<(), Error> {
+        let followers = window::followers(self)?;
+        resize::resize(self, size)?;
+        self.remember(size)?;
+        followers.fit(self, size)
     }
 
     /// Sets the size of the screen to that of the configuration, unless it was given one in

@@ -50,6 +50,9 @@ pub enum Error {
         /// The most allowed.
         most: u16,
     },
+    /// A change of the screen's size that names nothing.
+    #[error("nothing to change: give a width, a height or a refresh rate")]
+    NothingToChange,
     /// A scale that no picture can be given.
     #[error("scale {value} is not between {} and {}", SCALES.start(), SCALES.end())]
     Scale {

@@ -9,10 +9,11 @@ mod connection;
 mod cursor;
 mod encode;
 mod error;
-mod keeper;
 pub mod input;
+mod keeper;
 mod resize;
 mod stream;
+mod window;
 
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
@@ -28,8 +29,20 @@ pub const WIDTHS: RangeInclusive<u16> = 320..=3840;
 pub const HEIGHTS: RangeInclusive<u16> = 240..=2160;
 /// The refresh rates that a screen can be set to, in Hz.
 pub const REFRESH_RATES: RangeInclusive<u16> = 1..=240;
-/// The refresh rate of a screen for which none was asked, in Hz.
+/// The refresh rate of a screen for which none was asked, in Hz; [`PRESETS`] have their own.
 pub const DEFAULT_REFRESH: u16 = 60;
+/// The usual sizes of a viewport, with the refresh rates at which they are shown well.
+pub const PRESETS: [Size; 9] = [
+    Size::new(2560, 1440, 10),
+    Size::new(1920, 1080, 25),
+    Size::new(1920, 1200, 25),
+    Size::new(1440, 900, 25),
+    Size::new(1280, 800, 60),
+    Size::new(1200, 800, 60),
+    Size::new(1024, 768, 60),
+    Size::new(768, 1024, 60),
+    Size::new(390, 844, 60),
+];
 
 /// How long the X server may take to answer everything that one call asks.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,7 +58,45 @@ pub struct Size {
     pub refresh: u16,
 }
 
+/// What is to change of the size of a screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Resize {
+    /// Pixels across, within [`WIDTHS`].
+    pub width: Option<u16>,
+    /// Pixels down, within [`HEIGHTS`].
+    pub height: Option<u16>,
+    /// Frames per second, within [`REFRESH_RATES`].
+    pub refresh: Option<u16>,
+}
+
 impl Size {
+    const fn new(width: u16, height: u16, refresh: u16) -> Self {
+        Self {
+            width,
+            height,
+            refresh,
+        }
+    }
+
+    /// This size after a change. Where the change names no refresh rate, it is that of the
+    /// preset, or [`DEFAULT_REFRESH`].
+    #[must_use]
+    pub fn changed(self, change: Resize) -> Self {
+        let width = change.width.unwrap_or(self.width);
+        let height = change.height.unwrap_or(self.height);
+        let usual = || {
+            let preset = PRESETS
+                .iter()
+                .find(|preset| (preset.width, preset.height) == (width, height));
+            preset.map_or(DEFAULT_REFRESH, |preset| preset.refresh)
+        };
+        Self {
+            width,
+            height,
+            refresh: change.refresh.unwrap_or_else(usual),
+        }
+    }
+
     /// Checks that a screen can be given this size.
     pub fn check(self) -> Result<Self, Error> {
         let within = |what, value, range: RangeInclusive<u16>| {
@@ -126,6 +177,29 @@ impl Display {
         size.check()?;
         self.blocking(move |connection| connection.set_size(size))
             .await
+    }
+
+    /// Changes the size of the screen, and tells the new one. What the change does not name
+    /// stays, but for the refresh rate: see [`Size::changed`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::set_size`].
+    pub async fn resize(&self, change: Resize) -> Result<Size, Error> {
+        if change == Resize::default() {
+            return Err(Error::NothingToChange);
+        }
+        let given = Size {
+            width: change.width.unwrap_or(*WIDTHS.start()),
+            height: change.height.unwrap_or(*HEIGHTS.start()),
+            refresh: change.refresh.unwrap_or(DEFAULT_REFRESH),
+        };
+        given.check()?;
+        self.blocking(move |connection| {
+            let size = connection.size()?.changed(change);
+            connection.set_size(size)?;
+            Ok(size)
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(

@@ -5,4 +5,5 @@
 mod client;
 mod cursor;
 mod pictures;
+mod windows;
 mod xvfb;

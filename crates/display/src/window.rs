@@ -1,0 +1,137 @@
+//! Making the browser's window follow the screen.
+//!
+//! With a window manager a maximised window follows by itself, and a request of ours would be
+//! the manager's to judge. Without one, nobody else does it, and a window may have any size:
+//! also those below the 500 pixels at which `Browser.setWindowBounds` stops.
+
+use x11rb::{
+    errors::ReplyError,
+    protocol::{
+        ErrorKind,
+        xproto::{
+            ConfigureWindowAux, ConnectionExt as _, EventMask, MapState, Window, WindowClass,
+        },
+    },
+};
+
+use crate::{Connection, Error, Size, error::Attempt as _};
+
+/// A window directly on the screen.
+#[derive(Debug, Clone, Copy)]
+struct TopLevel {
+    window: Window,
+    width: u16,
+    height: u16,
+    /// Whether it covers the screen.
+    covers: bool,
+}
+
+impl TopLevel {
+    fn area(self) -> u32 {
+        u32::from(self.width) * u32::from(self.height)
+    }
+}
+
+/// What was on the screen before its size changed.
+#[derive(Debug)]
+pub(crate) struct Followers(Vec<Window>);
+
+/// The windows that are to follow: those that cover the screen, or else the largest one. None
+/// where a window manager is in charge.
+pub(crate) fn followers(connection: &Connection) -> Result<Followers, Error> {
+    if managed(connection)? {
+        return Ok(Followers(Vec::new()));
+    }
+    let screen = connection.root_size()?;
+    let windows = top_levels(connection, screen)?;
+    let covering: Vec<_> = windows
+        .iter()
+        .filter(|window| window.covers)
+        .map(|window| window.window)
+        .collect();
+    if !covering.is_empty() {
+        return Ok(Followers(covering));
+    }
+    let largest = windows.iter().max_by_key(|window| window.area());
+    Ok(Followers(
+        largest.map(|window| window.window).into_iter().collect(),
+    ))
+}
+
+impl Followers {
+    /// Gives them the size of the screen. One that is gone by now is passed over.
+    pub(crate) fn fit(&self, connection: &Connection, screen: Size) -> Result<(), Error> {
+        let what = "give a window the size of the screen";
+        let place = ConfigureWindowAux::new()
+            .x(0)
+            .y(0)
+            .width(u32::from(screen.width))
+            .height(u32::from(screen.height));
+        for &window in &self.0 {
+            let cookie = connection
+                .x
+                .configure_window(window, &place)
+                .attempt(what)?;
+            present(cookie.check(), what)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a window manager is in charge: only one client may redirect what others ask of the
+/// windows on the screen, and that one is the manager (ICCCM, section 4).
+fn managed(connection: &Connection) -> Result<bool, Error> {
+    let what = "ask for a window manager";
+    let cookie = connection
+        .x
+        .get_window_attributes(connection.root)
+        .attempt(what)?;
+    let events = cookie.reply().attempt(what)?.all_event_masks;
+    Ok(events.contains(EventMask::SUBSTRUCTURE_REDIRECT))
+}
+
+/// The windows that show, without menus and the like, which manage themselves.
+fn top_levels(connection: &Connection, screen: Size) -> Result<Vec<TopLevel>, Error> {
+    let what = "list the windows";
+    let x = &connection.x;
+    let tree = x.query_tree(connection.root).attempt(what)?;
+    let mut windows = Vec::new();
+    for window in tree.reply().attempt(what)?.children {
+        let look = x.get_window_attributes(window).attempt(what)?;
+        let place = x.get_geometry(window).attempt(what)?;
+        let (Some(look), Some(place)) =
+            (present(look.reply(), what)?, present(place.reply(), what)?)
+        else {
+            continue;
+        };
+        if look.map_state != MapState::VIEWABLE
+            || look.override_redirect
+            || look.class != WindowClass::INPUT_OUTPUT
+        {
+            continue;
+        }
+        let reaches = |start: i16, len: u16, of: u16| {
+            start <= 0 && i32::from(start) + i32::from(len) >= i32::from(of)
+        };
+        windows.push(TopLevel {
+            window,
+            width: place.width,
+            height: place.height,
+            covers: reaches(place.x, place.width, screen.width)
+                && reaches(place.y, place.height, screen.height),
+        });
+    }
+    Ok(windows)
+}
+
+/// An answer, or none where the window is gone.
+fn present<T>(reply: Result<T, ReplyError>, what: &'static str) -> Result<Option<T>, Error> {
+    match reply {
+        Err(ReplyError::X11Error(error))
+            if matches!(error.error_kind, ErrorKind::Window | ErrorKind::Drawable) =>
+        {
+            Ok(None)
+        }
+        reply => reply.attempt(what).map(Some),
+    }
+}

@@ -1,0 +1,127 @@
+//! Which windows follow the screen when its size changes.
+
+use browserd_display::{Display, Error, PRESETS, Resize, Size};
+use x11rb::{
+    connection::Connection as _,
+    protocol::xproto::{
+        ChangeWindowAttributesAux, ConnectionExt as _, CreateWindowAux, EventMask, WindowClass,
+    },
+    wrapper::ConnectionExt as _,
+};
+
+use crate::{
+    client::{Client, region},
+    xvfb::Xvfb,
+};
+
+async fn large() -> Xvfb {
+    let xvfb = Xvfb::start(&["-screen", "0", "3840x2160x24"]).await;
+    resize(&xvfb.display(), 1280, 720).await;
+    xvfb
+}
+
+async fn resize(display: &Display, width: u16, height: u16) {
+    let size = Size {
+        width,
+        height,
+        refresh: 60,
+    };
+    display.set_size(size).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_manager_the_largest_window_follows_alone() {
+    let xvfb = large().await;
+    let client = Client::new(&xvfb);
+    let small = client.window(region(30, 40, 200, 100));
+    let browser = client.window(region(10, 10, 1200, 600));
+    let hidden = client.window(region(0, 0, 1280, 720));
+    client.x.unmap_window(hidden).unwrap();
+    let menu = client.x.generate_id().unwrap();
+    let look = CreateWindowAux::new().override_redirect(1);
+    let class = WindowClass::INPUT_OUTPUT;
+    client
+        .x
+        .create_window(0, menu, client.root, 0, 0, 1280, 720, 0, class, 0, &look)
+        .unwrap();
+    client.x.map_window(menu).unwrap();
+    client.x.sync().unwrap();
+    for (width, height) in [(390, 844), (320, 240), (3840, 2160), (1920, 1080)] {
+        resize(&xvfb.display(), width, height).await;
+        let whole = region(0, 0, width.into(), height.into());
+        assert_eq!(client.place(browser), whole);
+        assert_eq!(client.place(small), region(30, 40, 200, 100));
+        assert_eq!(client.place(hidden), region(0, 0, 1280, 720));
+        assert_eq!(client.place(menu), region(0, 0, 1280, 720));
+    }
+}
+
+#[tokio::test]
+async fn without_a_manager_every_window_that_covers_the_screen_follows() {
+    let xvfb = large().await;
+    let client = Client::new(&xvfb);
+    let first = client.window(region(0, 0, 1280, 720));
+    let second = client.window(region(-10, -10, 1300, 800));
+    resize(&xvfb.display(), 800, 600).await;
+    for window in [first, second] {
+        assert_eq!(client.place(window), region(0, 0, 800, 600));
+    }
+}
+
+#[tokio::test]
+async fn with_a_manager_windows_are_left_to_it() {
+    let xvfb = large().await;
+    let client = Client::new(&xvfb);
+    let window = client.window(region(0, 0, 1280, 720));
+    let manager = Client::new(&xvfb);
+    let role = ChangeWindowAttributesAux::new().event_mask(EventMask::SUBSTRUCTURE_REDIRECT);
+    let taken = manager.x.change_window_attributes(manager.root, &role);
+    taken.unwrap().check().unwrap();
+    resize(&xvfb.display(), 800, 600).await;
+    assert_eq!(client.place(window), region(0, 0, 1280, 720));
+    manager.x.sync().unwrap();
+    assert!(
+        manager.x.poll_for_event().unwrap().is_none(),
+        "nothing was asked of the manager"
+    );
+}
+
+#[tokio::test]
+async fn a_change_keeps_what_it_does_not_name() {
+    let xvfb = large().await;
+    let display = xvfb.display();
+    for preset in PRESETS {
+        let change = Resize {
+            width: Some(preset.width),
+            height: Some(preset.height),
+            refresh: None,
+        };
+        assert_eq!(display.resize(change).await.unwrap(), preset);
+        assert_eq!(display.size().await.unwrap(), preset);
+    }
+    let refresh = Resize {
+        refresh: Some(30),
+        ..Resize::default()
+    };
+    let now = display.resize(refresh).await.unwrap();
+    assert_eq!((now.width, now.height, now.refresh), (390, 844, 30));
+    let height = Resize {
+        height: Some(600),
+        ..Resize::default()
+    };
+    let now = display.resize(height).await.unwrap();
+    assert_eq!((now.width, now.height, now.refresh), (390, 600, 60));
+}
+
+#[tokio::test]
+async fn a_change_of_nothing_or_out_of_range_is_refused_without_a_server() {
+    let display = Display::new(u16::MAX);
+    let error = display.resize(Resize::default()).await.unwrap_err();
+    assert!(matches!(error, Error::NothingToChange), "{error:?}");
+    let wide = Resize {
+        width: Some(3841),
+        ..Resize::default()
+    };
+    let error = display.resize(wide).await.unwrap_err();
+    assert_eq!(error.to_string(), "width 3841 is not between 320 and 3840");
+}
