@@ -1,0 +1,339 @@
+//! The connection: what is asked of it, and what it tells by itself.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use x11rb::{
+    connection::{Connection as _, RequestConnection as _},
+    protocol::{
+        Event,
+        xkb::{self, ConnectionExt as _, ID, MapPart},
+        xproto::{
+            Atom, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ChangeWindowAttributesAux,
+            ConnectionExt as _, EventMask, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
+            Mapping, ModMask,
+        },
+        xtest::{self, ConnectionExt as _},
+    },
+};
+
+use super::{
+    super::{
+        names::{Key, keysym_of},
+        path::Bounds,
+        request::Point,
+    },
+    keymap::{Keymap, State, Stroke},
+    lend::Lent,
+};
+use crate::{Connection, Display, Error, error::Attempt as _};
+
+/// The Caps Lock modifier, in the core protocol's mask.
+const LOCK: u16 = 2;
+
+/// A connection, with what is known of the server behind it.
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    bounds: Bounds,
+    keymap: Keymap,
+    state: State,
+    /// Whether the keymap has changed since it was read.
+    stale: bool,
+    /// Whether Caps Lock was on and has to be set again.
+    caps: bool,
+    pub(super) lent: Lent,
+    pub(super) wm_protocols: Atom,
+    pub(super) ping: Atom,
+    /// The number of the last ping that was answered.
+    pub(super) pong: u32,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    pub(super) fn open(display: &Display, patience: Duration) -> Result<Self, Error> {
+        let connection = display.connect(patience)?;
+        let what = "set up the mouse and the keyboard";
+        let x = &connection.x;
+        for name in [xtest::X11_EXTENSION_NAME, xkb::X11_EXTENSION_NAME] {
+            if x.extension_information(name).attempt(what)?.is_none() {
+                return Err(Error::NoExtension { name });
+            }
+        }
+        let xkb = x.xkb_use_extension(1, 0).attempt(what)?;
+        if !xkb.reply().attempt(what)?.supported {
+            return Err(Error::NoExtension {
+                name: xkb::X11_EXTENSION_NAME,
+            });
+        }
+        let atom = |name: &[u8]| -> Result<Atom, Error> {
+            let cookie = x.intern_atom(false, name).attempt(what)?;
+            Ok(cookie.reply().attempt(what)?.atom)
+        };
+        let (wm_protocols, ping) = (atom(b"WM_PROTOCOLS")?, atom(b"_NET_WM_PING")?);
+        let mut link = Self {
+            connection,
+            bounds: Bounds {
+                width: 0,
+                height: 0,
+            },
+            keymap: Keymap::default(),
+            state: State {
+                group: 0,
+                locked: 0,
+            },
+            stale: true,
+            caps: false,
+            lent: Lent::default(),
+            wm_protocols,
+            ping,
+            pong: 0,
+        };
+        // First the events, then the size: so no change between the two is missed.
+        link.listen(EventMask::STRUCTURE_NOTIFY)?;
+        let size = link.connection.root_size()?;
+        link.bounds = Bounds {
+            width: size.width,
+            height: size.height,
+        };
+        Ok(link)
+    }
+
+    pub(super) fn allow(&self, patience: Duration) {
+        self.connection.allow(patience);
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    pub(super) fn keymap(&self) -> &Keymap {
+        &self.keymap
+    }
+
+    pub(super) fn round_trip(&self) -> Result<(), Error> {
+        self.connection.round_trip()
+    }
+
+    /// Listens to these events of the root window.
+    pub(super) fn listen(&self, mask: EventMask) -> Result<(), Error> {
+        let aux = ChangeWindowAttributesAux::new().event_mask(mask);
+        self.connection
+            .x
+            .change_window_attributes(self.connection.root, &aux)
+            .attempt("listen to the root window")?;
+        Ok(())
+    }
+
+    /// Takes note of what the server has told by itself. Fails when it is gone.
+    pub(super) fn take_events(&mut self) -> Result<(), Error> {
+        while let Some(event) = (self.connection.x)
+            .poll_for_event()
+            .attempt("read the events of the X server")?
+        {
+            match event {
+                Event::ConfigureNotify(event) if event.window == self.connection.root => {
+                    self.bounds = Bounds {
+                        width: event.width,
+                        height: event.height,
+                    };
+                }
+                Event::MappingNotify(event) if event.request != Mapping::POINTER => {
+                    // A change of a single key that is lent is one of our own.
+                    let lent = self.lent.codes().contains(&event.first_keycode);
+                    self.stale |= event.count != 1 || !lent;
+                }
+                Event::ClientMessage(event)
+                    if event.type_ == self.wm_protocols && event.format == 32 =>
+                {
+                    let data = event.data.as_data32();
+                    if data[0] == self.ping {
+                        self.pong = data[1];
+                    }
+                }
+                // An error here is one of a request that has no answer, on a window that was
+                // gone already.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the server says something, or the moment comes.
+    pub(super) fn wait(&self, moment: Instant) -> Result<(), Error> {
+        let left = moment.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        let fd = PollFd::new(self.connection.x.stream(), PollFlags::IN);
+        match poll(&mut [fd], Some(&left)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(Error::Lost {
+                what: "wait for the X server",
+                source: std::sync::Arc::new(error.into()),
+            }),
+        }
+    }
+
+    pub(super) fn position(&self) -> Result<Point, Error> {
+        let what = "ask where the pointer is";
+        let cookie = self.connection.x.query_pointer(self.connection.root);
+        let reply = cookie.attempt(what)?.reply().attempt(what)?;
+        Ok(Point {
+            x: reply.root_x.into(),
+            y: reply.root_y.into(),
+        })
+    }
+
+    pub(super) fn motion(&self, to: Point) -> Result<(), Error> {
+        let clamp = |value: i32| i16::try_from(value).unwrap_or(i16::MAX);
+        self.fake(MOTION_NOTIFY_EVENT, 0, clamp(to.x), clamp(to.y))
+    }
+
+    pub(super) fn button(&self, number: u8, down: bool) -> Result<(), Error> {
+        let kind = if down {
+            BUTTON_PRESS_EVENT
+        } else {
+            BUTTON_RELEASE_EVENT
+        };
+        self.fake(kind, number, 0, 0)
+    }
+
+    pub(super) fn key(&self, code: u8, down: bool) -> Result<(), Error> {
+        let kind = if down {
+            KEY_PRESS_EVENT
+        } else {
+            KEY_RELEASE_EVENT
+        };
+        self.fake(kind, code, 0, 0)
+    }
+
+    fn fake(&self, kind: u8, detail: u8, x: i16, y: i16) -> Result<(), Error> {
+        self.connection
+            .x
+            .xtest_fake_input(kind, detail, 0, self.connection.root, x, y, 0)
+            .attempt("move the mouse or press a key")?;
+        Ok(())
+    }
+
+    /// The key for a meaning, lent or in the layout.
+    pub(super) fn stroke(&mut self, key: Key) -> Option<Stroke> {
+        let lent = match key {
+            Key::Keysym(keysym) => self.lent.code(keysym),
+            Key::Keycode(_) => None,
+        };
+        lent.or_else(|| self.keymap.key(key))
+    }
+
+    /// The key for a character, lent or in the layout.
+    pub(super) fn character(&mut self, character: char) -> Option<Stroke> {
+        let lent = self.lent.code(keysym_of(character));
+        lent.or_else(|| self.keymap.character(character))
+    }
+
+    /// Reads the layout, and the state of the keyboard.
+    pub(super) fn read_keymap(&mut self) -> Result<&Keymap, Error> {
+        // What is told by now is in what is read.
+        self.take_events()?;
+        self.stale = false;
+        let what = "read the keyboard's layout";
+        let x = &self.connection.x;
+        let keyboard = ID::USE_CORE_KBD.into();
+        let state = x.xkb_get_state(keyboard).attempt(what)?;
+        let state = state.reply().attempt(what)?;
+        let state = State {
+            group: state.group.into(),
+            locked: u16::from(state.locked_mods),
+        };
+        let parts = MapPart::KEY_TYPES | MapPart::KEY_SYMS;
+        let none = MapPart::from(0_u8);
+        let map = x
+            .xkb_get_map(
+                keyboard,
+                parts,
+                none,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0_u16.into(),
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+            )
+            .attempt(what)?;
+        let modifiers = x.get_modifier_mapping().attempt(what)?;
+        let map = map.reply().attempt(what)?;
+        let modifiers = modifiers.reply().attempt(what)?;
+        self.lent.keep_present(&map);
+        self.keymap = Keymap::new(&map, &modifiers, state, &self.lent.codes());
+        self.state = state;
+        Ok(&self.keymap)
+    }
+
+    /// Reads the layout if it was changed.
+    pub(super) fn refresh_keymap(&mut self) -> Result<(), Error> {
+        self.take_events()?;
+        if self.stale {
+            self.read_keymap()?;
+        }
+        Ok(())
+    }
+
+    /// Switches Caps Lock off until [`Self::restore`]: it would change what lent keys give.
+    pub(super) fn unlock_caps(&mut self) -> Result<(), Error> {
+        self.read_keymap()?;
+        if self.state.locked & LOCK != 0 {
+            self.caps = true;
+            self.lock_caps(false)?;
+            self.read_keymap()?;
+        }
+        Ok(())
+    }
+
+    fn lock_caps(&self, on: bool) -> Result<(), Error> {
+        let locks = if on {
+            ModMask::LOCK
+        } else {
+            ModMask::from(0_u8)
+        };
+        self.connection
+            .x
+            .xkb_latch_lock_state(
+                ID::USE_CORE_KBD.into(),
+                ModMask::LOCK,
+                locks,
+                false,
+                xkb::Group::M1,
+                ModMask::from(0_u8),
+                false,
+                0,
+            )
+            .attempt("switch Caps Lock")?;
+        Ok(())
+    }
+
+    /// Undoes what was changed to type.
+    pub(super) fn restore(&mut self) -> Result<(), Error> {
+        self.take_back()?;
+        if std::mem::take(&mut self.caps) {
+            self.lock_caps(true)?;
+            self.round_trip()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! Texts arrive as they were sent, in any layout.
+
+use std::process::Stdio;
+
+use browserd_display::input::{Action, Backend, Type};
+use tokio::process::Command;
+
+use crate::stage::{Stage, press, set_layout, text};
+
+/// A bit of everything: ASCII, Latin-1, CJK, emoji of several code points, right to left,
+/// characters of all planes, line ends.
+fn mixed() -> String {
+    let ascii: String = (' '..='~').collect();
+    let latin: String = ('\u{a0}'..='\u{ff}').collect();
+    let cjk: String = ('一'..'丿').chain('ぁ'..'ん').collect();
+    let emoji = "😀👩\u{200d}👩\u{200d}👧🏳\u{fe0f}\u{200d}🌈🎉";
+    let others = "שלום مرحبا Привет Ελλάδα €\u{10fffd}\u{2f800}";
+    format!("{ascii}\n{latin}\n{cjk}{emoji}\n\n{others}aAa漢a\n")
+}
+
+/// The keys that give something else than before.
+fn changes(stage: &Stage, before: &[Vec<u32>]) -> Vec<(usize, Vec<u32>)> {
+    let now = stage.recorder.keymap().into_iter().zip(before).enumerate();
+    now.filter(|(_, (now, before))| now != *before)
+        .map(|(index, (now, _))| (index + 8, now))
+        .collect()
+}
+
+#[tokio::test]
+async fn any_text_arrives_in_any_layout() {
+    for layout in ["us", "de", "fr"] {
+        let stage = Stage::with(Backend::X11, layout, true).await;
+        let before = stage.recorder.keymap();
+        for _ in 0..3 {
+            stage.input.type_text(text(&mixed())).await.unwrap();
+            assert_eq!(stage.recorder.text(), mixed(), "{layout}");
+        }
+        assert_eq!(changes(&stage, &before), [], "{layout}");
+        assert_eq!(stage.recorder.down(), (vec![], 0));
+    }
+}
+
+#[tokio::test]
+async fn text_arrives_at_a_client_that_answers_no_pings() {
+    let stage = Stage::with(Backend::X11, "de", false).await;
+    let before = stage.recorder.keymap();
+    stage.input.type_text(text(&mixed())).await.unwrap();
+    assert_eq!(stage.recorder.text(), mixed());
+    assert_eq!(changes(&stage, &before), []);
+}
+
+#[tokio::test]
+async fn random_texts_arrive_whole() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let stage = Stage::new(Backend::X11).await;
+    for round in 0..5 {
+        let sent: String = (0..2_000)
+            .map(|_| {
+                loop {
+                    let character = match rng.u8(0..6) {
+                        0 => rng.char(' '..='~'),
+                        1 => rng.char('\u{a0}'..='\u{ff}'),
+                        2 => rng.char('\u{4e00}'..='\u{9fff}'),
+                        3 => rng.char('\u{1f300}'..='\u{1faff}'),
+                        4 => rng.char('\u{5d0}'..='\u{5ea}'),
+                        _ => '\n',
+                    };
+                    if !character.is_control() || character == '\n' {
+                        break character;
+                    }
+                }
+            })
+            .collect();
+        stage.input.type_text(text(&sent)).await.unwrap();
+        assert!(stage.recorder.text() == sent, "round {round} differs");
+    }
+}
+
+#[tokio::test]
+async fn a_layout_that_changes_in_between_is_taken_up() {
+    let stage = Stage::new(Backend::X11).await;
+    for layout in ["us", "de", "fr", "us"] {
+        set_layout(&stage.xvfb, layout).await;
+        stage.input.type_text(text("Zyq{]ß漢")).await.unwrap();
+        assert_eq!(stage.recorder.text(), "Zyq{]ß漢", "{layout}");
+    }
+}
+
+#[tokio::test]
+async fn caps_lock_changes_no_text_and_stays_on() {
+    let stage = Stage::new(Backend::X11).await;
+    stage.input.press(press(&["Caps_Lock"])).await.unwrap();
+    stage.recorder.seen();
+    assert_eq!(stage.recorder.down(), (vec![], 2), "it is on");
+    stage.input.type_text(text("aBcé漢ж")).await.unwrap();
+    assert_eq!(stage.recorder.text(), "aBcé漢ж");
+    assert_eq!(stage.recorder.down(), (vec![], 2), "it is still on");
+}
+
+#[tokio::test]
+async fn a_smooth_text_with_typos_is_the_text_in_the_end() {
+    let stage = Stage::new(Backend::X11).await;
+    let smooth = Type {
+        text: "The quick brown fox, äöü 漢字.".to_owned(),
+        delay_ms: 2,
+        smooth: true,
+        typo_chance: 0.1,
+    };
+    for _ in 0..5 {
+        stage.input.type_text(smooth.clone()).await.unwrap();
+        assert_eq!(stage.recorder.text(), smooth.text);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_layout_lacks_is_lent_for_a_press() {
+    let stage = Stage::new(Backend::X11).await;
+    let before = stage.recorder.keymap();
+    stage.input.press(press(&["U6F22", "ж"])).await.unwrap();
+    let batch = vec![
+        Action::Press(press(&["é"])),
+        Action::Type(text("漢")),
+        Action::Press(press(&["é"])),
+    ];
+    stage.input.batch(batch).await.unwrap();
+    assert_eq!(stage.recorder.text(), "漢жé漢é");
+    assert_eq!(changes(&stage, &before), []);
+}
+
+#[tokio::test]
+async fn the_second_group_of_a_layout_is_typed_in() {
+    let stage = Stage::new(Backend::X11).await;
+    let mut command = Command::new("setxkbmap");
+    command.args(["-display", &stage.xvfb.name(), "us,ru"]);
+    assert!(
+        command
+            .stdin(Stdio::null())
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+    stage.input.type_text(text("привет abc")).await.unwrap();
+    let typed = stage.recorder.text();
+    assert_eq!(typed, "привет abc");
+}
