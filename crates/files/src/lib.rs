@@ -70,6 +70,7 @@ pub(crate) struct Shared {
     swept: Mutex<HashSet<(u64, u64)>>,
     archives: Arc<Semaphore>,
     watches: watch::Watches,
+    buffers: Arc<read::Pool>,
 }
 
 impl Config {
@@ -95,6 +96,7 @@ impl Files {
             commits: Mutex::new(()),
             swept: Mutex::default(),
             watches: watch::Watches::default(),
+            buffers: Arc::default(),
         };
         Self {
             shared: Arc::new(shared),

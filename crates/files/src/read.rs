@@ -23,7 +23,7 @@ use rustix::{
 use tokio::task::JoinHandle;
 
 use crate::{Error, Files, FsPath, Result, blocking, error::Attempt, info};
-use pool::Pool;
+pub(crate) use pool::Pool;
 
 const ACTION: &str = "read";
 /// The size of a chunk. Through hyper, 64 to 256 KiB took more time for each byte, and 1 MiB no
@@ -45,6 +45,7 @@ pub struct Reader {
     size_bytes: Option<u64>,
     etag: String,
     modified: SystemTime,
+    buffers: Arc<Pool>,
 }
 
 impl Files {
@@ -54,12 +55,13 @@ impl Files {
     /// Dropping the future has no effect.
     pub async fn read(&self, path: &FsPath) -> Result<Reader> {
         let target = path.as_path().to_owned();
-        blocking(path, move || Reader::open(target)).await
+        let buffers = Arc::clone(&self.shared.buffers);
+        blocking(path, move || Reader::open(target, buffers)).await
     }
 }
 
 impl Reader {
-    fn open(path: PathBuf) -> Result<Self> {
+    fn open(path: PathBuf, buffers: Arc<Pool>) -> Result<Self> {
         // Without NONBLOCK the open of a pipe waits for a writer.
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = OpenOptions::new()
@@ -81,6 +83,7 @@ impl Reader {
             etag: info::etag(&metadata),
             modified: metadata.modified().attempt(ACTION, &path)?,
             path,
+            buffers,
         };
         if metadata.len() <= CHUNK_BYTES as u64 {
             reader
@@ -137,13 +140,13 @@ impl Reader {
     /// The content, or the part of it that is asked for; the caller keeps the range inside the
     /// size.
     #[must_use]
-    pub fn content(self, range: Option<Range<u64>>) -> Content {
+    pub fn content(mut self, range: Option<Range<u64>>) -> Content {
         let range = range.map_or((0, self.size_bytes), |it| (it.start, Some(it.end)));
-        if let Some(whole) = self.whole {
+        if let Some(whole) = self.whole.take() {
             let clamp = |at: u64| usize::try_from(at).map_or(whole.len(), |at| at.min(whole.len()));
             let end = range.1.map_or(whole.len(), clamp);
             let part = whole.slice(clamp(range.0).min(end)..end);
-            return Content::new(self.path, self.file, (0, Some(0)), Some(part));
+            return Content::new(self, (0, Some(0)), Some(part));
         }
         if range
             .1
@@ -152,7 +155,7 @@ impl Reader {
             // The kernel reads ahead twice as far. It is a hint: nothing is lost without.
             let _ = fadvise(&self.file, range.0, None, Advice::Sequential);
         }
-        Content::new(self.path, self.file, range, None)
+        Content::new(self, range, None)
     }
 }
 
@@ -185,23 +188,18 @@ enum AtHand {
 }
 
 impl Content {
-    fn new(
-        path: PathBuf,
-        file: Arc<File>,
-        (offset, end): (u64, Option<u64>),
-        whole: Option<Bytes>,
-    ) -> Self {
+    fn new(reader: Reader, (offset, end): (u64, Option<u64>), whole: Option<Bytes>) -> Self {
         Self {
-            path,
+            path: reader.path,
             offset,
             end,
             whole: whole.filter(|it| !it.is_empty()),
-            pool: Arc::new(Pool::new(CHUNK_BYTES)),
-            at_hand: match fstatfs(&file) {
+            pool: reader.buffers,
+            at_hand: match fstatfs(&reader.file) {
                 Ok(found) if found.f_type == TMPFS => AtHand::Always,
                 _ => AtHand::IfCached,
             },
-            file,
+            file: reader.file,
             in_flight: None,
         }
     }

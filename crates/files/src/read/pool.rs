@@ -1,4 +1,4 @@
-//! The buffers of one stream, used again when the consumer is done with them.
+//! The buffers that files are read into, used again when the consumers are done with them.
 //!
 //! A fresh buffer of this size costs the kernel a page fault for each 4 KiB.
 
@@ -9,24 +9,27 @@ use std::{
 
 use bytes::Bytes;
 
-/// So many idle buffers are kept: one on its way to the consumer, one being read.
-const MAX_IDLE: usize = 2;
+/// So many idle buffers are kept, which is all that they cost when nobody reads. A stream uses
+/// two: one on its way to the consumer, one being read.
+const MAX_IDLE: usize = 8;
 
-/// The buffers of one stream.
+/// The buffers of all streams.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     buffer_bytes: usize,
     idle: Mutex<Vec<Vec<u8>>>,
 }
 
-impl Pool {
-    pub(super) fn new(buffer_bytes: usize) -> Self {
+impl Default for Pool {
+    fn default() -> Self {
         Self {
-            buffer_bytes,
+            buffer_bytes: super::CHUNK_BYTES,
             idle: Mutex::default(),
         }
     }
+}
 
+impl Pool {
     /// Lets `read` fill up to `bytes` bytes of a buffer.
     pub(super) fn fill(
         self: &Arc<Self>,
@@ -39,13 +42,11 @@ impl Pool {
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
         let mut loan = Loan {
-            buffer: idle.unwrap_or_else(|| vec![0; bytes]),
+            buffer: idle.unwrap_or_else(|| vec![0; self.buffer_bytes]),
             filled: 0,
             pool: Arc::clone(self),
         };
-        if loan.buffer.len() < bytes {
-            loan.buffer.resize(bytes, 0);
-        }
+        let bytes = bytes.min(loan.buffer.len());
         loan.filled = read(&mut loan.buffer[..bytes])?;
         Ok(Bytes::from_owner(loan))
     }
@@ -72,7 +73,7 @@ impl Drop for Loan {
             .idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE && self.buffer.len() == self.pool.buffer_bytes {
+        if idle.len() < MAX_IDLE {
             idle.push(std::mem::take(&mut self.buffer));
         }
     }
