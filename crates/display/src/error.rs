@@ -8,7 +8,7 @@ use x11rb::{
 };
 
 use crate::{
-    Region,
+    CLIPBOARD_MAX, Region,
     encode::{Format, SCALES},
 };
 
@@ -97,6 +97,15 @@ pub enum Error {
         /// What the encoder said.
         reason: String,
     },
+    /// The owner of the clipboard does not hand its text over.
+    #[error("the program that owns the clipboard does not hand its text over")]
+    ClipboardSilent,
+    /// Another client became the owner of the clipboard in the same moment.
+    #[error("another program took the clipboard over while it was written")]
+    ClipboardTaken,
+    /// The owner of the clipboard has more text than is taken.
+    #[error("the clipboard's text is longer than {CLIPBOARD_MAX} bytes")]
+    ClipboardTooLong,
     /// The server lacks the XFixes extension, version 4 or later.
     #[error("the X server cannot tell of its cursor: it has no XFixes 4")]
     NoXfixes,

@@ -5,6 +5,7 @@
 //! and the like keep one each, and make it anew when the X server was restarted.
 
 mod capture;
+mod clipboard;
 mod connection;
 mod cursor;
 mod encode;
@@ -18,6 +19,7 @@ mod window;
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
 pub use capture::{Region, Screen};
+pub use clipboard::{CLIPBOARD_MAX, Clipboard};
 pub use connection::Connection;
 pub use cursor::Cursor;
 pub use encode::{DEFAULT_QUALITY, Format, Picture, QUALITIES, SCALES, Shot};

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed helper fails the test")]
 
 mod client;
+mod clipboard;
 mod cursor;
 mod pictures;
 mod windows;
