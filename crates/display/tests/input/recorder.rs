@@ -138,7 +138,7 @@ impl Recorder {
                     0x20..=0xff => text.push(char::from_u32(keysym).unwrap()),
                     0x0100_0100.. => text.push(char::from_u32(keysym - 0x0100_0000).unwrap()),
                     0xfe03 | 0xffe1..=0xffee => {}
-                    other => text.push_str(&format!("<{other:x}>")),
+                    other => panic!("the keysym {other:x} is no text"),
                 }
             }
         }
@@ -197,8 +197,8 @@ fn record(
             Event::ClientMessage(mut event) if event.type_ == protocols => {
                 if event.data.as_data32()[0] == ping && event.window == window {
                     event.window = root;
-                    let mask = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_REDIRECT;
-                    x.send_event(false, root, mask, event)?;
+                    let to = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_REDIRECT;
+                    x.send_event(false, root, to, event)?;
                     x.flush()?;
                 }
                 continue;

@@ -7,9 +7,7 @@ use browserd_display::{
 
 use crate::stage::{MIDDLE, Stage, click, drag, jump, press, scroll, start, strings, text};
 
-#[tokio::test]
-async fn what_breaks_a_rule_is_named_and_presses_nothing() {
-    let stage = Stage::new(Backend::X11).await;
+fn refused_moves() -> Vec<(Action, &'static str)> {
     let hold = |key: &str| Click {
         hold_keys: strings(&["Shift", key]),
         ..click()
@@ -19,7 +17,7 @@ async fn what_breaks_a_rule_is_named_and_presses_nothing() {
         duration_ms: Some(duration_ms),
         ..jump(1, 1)
     };
-    let table = [
+    vec![
         (
             Action::Move(jump(640, 0)),
             "x: 640 is outside the screen (0 to 639)",
@@ -47,6 +45,11 @@ async fn what_breaks_a_rule_is_named_and_presses_nothing() {
             }),
             "num_clicks: 0 is not between 1 and 100",
         ),
+    ]
+}
+
+fn refused_drags() -> Vec<(Action, &'static str)> {
+    vec![
         (
             Action::Drag(Drag {
                 path: vec![MIDDLE],
@@ -82,6 +85,11 @@ async fn what_breaks_a_rule_is_named_and_presses_nothing() {
             }),
             "steps_per_segment: 0 is not between 1 and 1000",
         ),
+    ]
+}
+
+fn refused_keys() -> Vec<(Action, &'static str)> {
+    vec![
         (
             Action::Scroll(scroll(0, 0)),
             "delta_y: delta_x and delta_y are both 0",
@@ -130,8 +138,13 @@ async fn what_breaks_a_rule_is_named_and_presses_nothing() {
             Action::SetCursor { hidden: true },
             "the cursor cannot be hidden on this display",
         ),
-    ];
-    for (action, expected) in table {
+    ]
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_named_and_presses_nothing() {
+    let stage = Stage::new(Backend::X11).await;
+    for (action, expected) in [refused_moves(), refused_drags(), refused_keys()].concat() {
         let kind = action.kind();
         // The first action must not be done when the second one cannot be.
         let batch = vec![Action::Press(press(&["b"])), action];
