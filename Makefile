@@ -1,7 +1,7 @@
 # Thin verbs; the work is in cargo and in scripts/. On a fresh Debian 12 each installs what it
 # needs through apt; only Rust and make must be there.
 
-.PHONY: help run up down build test fuzz bench lint fmt openapi runtime
+.PHONY: help run up down build test soak fuzz bench lint fmt openapi runtime
 
 help:
 	@echo 'make run      Chromium with browserd in front of it, in the foreground (Ctrl-C stops)'
@@ -9,6 +9,7 @@ help:
 	@echo 'make down     stops what make up started'
 	@echo 'make build    the release binary'
 	@echo 'make test     every test that needs no container engine'
+	@echo 'make soak     the long forms of tests: a GiB of output, a minute of it unread'
 	@echo 'make fuzz     every fuzz target for a minute'
 	@echo 'make bench    every performance row against its peer'
 	@echo 'make lint     formatting, clippy, docs, openapi.yaml, dependencies'
@@ -36,6 +37,13 @@ test:
 	@scripts/clients
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
+
+# The daemon and its readers at the speed of a release.
+soak:
+	@scripts/install images/packages/build.txt e2e/packages.txt
+	cargo build --release --locked -p browserd
+	PROCESS_TEST_SECONDS=60 PROCESS_TEST_BYTES=1073741824 E2E_PATIENCE=10 \
+		cargo test --release --locked -p browserd-e2e --test suite -- streams::
 
 fuzz:
 	@scripts/install images/packages/build.txt crates/files/fuzz/packages.txt

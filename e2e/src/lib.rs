@@ -30,6 +30,8 @@ pub mod process;
 pub mod procfs;
 pub mod settings;
 pub mod site;
+pub mod spawned;
+pub mod sse;
 pub mod stack;
 
 pub use self::{

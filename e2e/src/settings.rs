@@ -38,6 +38,24 @@ pub fn patience(quiet: Duration) -> Duration {
     quiet.mul_f64(factor)
 }
 
+fn number(name: &str, usual: u64) -> u64 {
+    let value = variable(name).and_then(|value| value.to_str()?.parse().ok());
+    value.unwrap_or(usual)
+}
+
+/// How much a process writes to its readers: `PROCESS_TEST_BYTES`, 48 MiB unless set, of which
+/// the daemon keeps all, however slow the readers are.
+#[must_use]
+pub fn process_bytes() -> u64 {
+    number("PROCESS_TEST_BYTES", 48 << 20)
+}
+
+/// How long a process writes to nobody: `PROCESS_TEST_SECONDS`, 3 unless set.
+#[must_use]
+pub fn process_time() -> Duration {
+    Duration::from_secs(number("PROCESS_TEST_SECONDS", 3))
+}
+
 /// The daemon's binary: `BROWSERD_BIN`, or the one beside this test's own binary.
 pub fn browserd() -> anyhow::Result<PathBuf> {
     if let Some(path) = variable("BROWSERD_BIN") {

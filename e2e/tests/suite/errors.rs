@@ -60,6 +60,10 @@ pub(crate) async fn settings_that_cannot_be(_: Suite) -> Outcome {
         ("LOG_CDP_MESSAGES", "maybe", "true"),
         ("MAX_CONNECTIONS", "many", "number"),
         ("HEADER_TIMEOUT_SEC", "0", "seconds"),
+        ("MAX_PROCESSES", "0", "number"),
+        ("MAX_STREAMS", "lots", "number"),
+        ("EXEC_OUTPUT_BYTES", "1GiB", "bytes"),
+        ("PROCESS_OUTPUT_BYTES", "-1", "bytes"),
     ];
     for (name, value, allowed) in cases {
         let output = Daemon::builder().env(name, value).fails().await?;

@@ -7,12 +7,15 @@ mod clients;
 mod discovery;
 mod errors;
 mod heavy;
+mod process;
 mod raw;
 mod restart;
 mod sdk;
 mod shared;
 mod shutdown;
+mod streams;
 mod targets;
+mod terminals;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -75,6 +78,36 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
         heavy {
             ninety_mebibytes_in_and_two_hundred_out
             a_stalled_client_costs_nothing_and_disturbs_nobody
+        }
+        streams {
+            output_that_nobody_reads_costs_nothing
+            one_reader_gets_every_byte
+            two_readers_get_every_byte
+            a_reader_that_is_cut_off_goes_on_where_it_was
+            status_tells_what_the_tree_uses
+        }
+        process {
+            a_thousand_last_lines_come_before_their_exits
+            a_shutdown_ends_all_of_it_in_order
+            orphans_are_reaped_and_no_exit_code_is_lost
+            a_timeout_leaves_no_process
+            a_client_that_goes_away_cancels_its_command
+            a_server_left_behind_is_not_waited_for
+            no_secret_reaches_a_child
+            limits_are_told
+            users_are_switched_to
+            a_daemon_without_privilege_says_so
+            a_body_is_json_alone
+        }
+        terminals {
+            bash_is_typed_into_and_resized
+            control_frames_that_cannot_be_are_answered
+            ctrl_c_ends_a_sleep
+            vi_and_top_run
+            a_long_paste_arrives_whole
+            one_client_is_attached_and_can_be_taken_over
+            a_client_that_vanishes_ends_nothing
+            the_last_64_kib_come_first
         }
         clients {
             playwright_by_http
