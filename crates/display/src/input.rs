@@ -63,6 +63,10 @@ pub struct Config {
     pub backend: Backend,
     /// What a batch's `set_cursor` calls; without it, that fails with [`Error::NoCursor`].
     pub cursor: Option<CursorSwitch>,
+    /// Whether no client composes characters out of several keys, as GTK does unless
+    /// `GTK_IM_MODULE` is `gtk-im-context-none`. Else the few characters are refused that GTK
+    /// would take for dead keys.
+    pub plain_clients: bool,
     /// What jitter and typos are drawn from; another one at each start when `None`.
     pub seed: Option<u64>,
 }
@@ -73,6 +77,7 @@ impl fmt::Debug for Config {
             .field("display", &self.display)
             .field("backend", &self.backend)
             .field("cursor", &self.cursor.is_some())
+            .field("plain_clients", &self.plain_clients)
             .field("seed", &self.seed)
             .finish()
     }
@@ -248,6 +253,7 @@ fn in_batch(index: usize, action: &Action, error: Error) -> Error {
 struct Owner {
     way: Box<dyn Way>,
     cursor: Option<CursorSwitch>,
+    plain_clients: bool,
     rng: Rng,
 }
 
@@ -260,6 +266,7 @@ impl Owner {
         Self {
             way,
             cursor: config.cursor,
+            plain_clients: config.plain_clients,
             rng: config.seed.map_or_else(Rng::new, Rng::with_seed),
         }
     }
@@ -285,6 +292,7 @@ impl Owner {
             bounds,
             clock,
             cursor: self.cursor.as_ref(),
+            plain_clients: self.plain_clients,
             rng: &mut self.rng,
         };
         let outcome = match task {

@@ -26,11 +26,12 @@ pub(super) struct Performer<'a> {
     pub(super) bounds: Bounds,
     pub(super) clock: &'a Clock,
     pub(super) cursor: Option<&'a CursorSwitch>,
+    pub(super) plain_clients: bool,
     pub(super) rng: &'a mut Rng,
 }
 
 impl Performer<'_> {
-    /// Checks what needs the screen's size.
+    /// Checks what the request alone does not tell.
     pub(super) fn check(&self, action: &Action) -> Result<(), Error> {
         for (x, y, point) in action.points() {
             for (field, value, size) in [
@@ -44,10 +45,11 @@ impl Performer<'_> {
                 }
             }
         }
-        if matches!(action, Action::SetCursor { .. }) && self.cursor.is_none() {
-            return Err(Error::NoCursor);
+        match action {
+            Action::SetCursor { .. } if self.cursor.is_none() => Err(Error::NoCursor),
+            Action::Type(request) if !self.plain_clients => check_composing(&request.text),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Does it, and sees to it that the server has done it.
@@ -208,6 +210,18 @@ impl Performer<'_> {
             self.backend.flush()?;
         }
         Ok(())
+    }
+}
+
+fn check_composing(text: &str) -> Result<(), Error> {
+    let swallowed = |&(_, character): &(usize, char)| typing::starts_sequence(character);
+    match text.chars().enumerate().find(swallowed) {
+        None => Ok(()),
+        Some((position, character)) => Err(Error::Untypable {
+            character,
+            position,
+            reason: "GTK would take its key for a dead key",
+        }),
     }
 }
 

@@ -24,6 +24,14 @@ pub(super) fn is_typable(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\t') || !character.is_control()
 }
 
+/// Whether GTK takes the character's key for one that starts a sequence, and swallows it. It looks
+/// at the lower 16 bits of a keysym alone (`GtkIMContextSimple`, whose buffer is of `guint16`),
+/// where these are `Greek_accentdieresis`, the dead keys and `Multi_key`.
+pub(super) fn starts_sequence(character: char) -> bool {
+    let keysym = u32::from(character);
+    keysym > 0xff && matches!(keysym & 0xffff, 0x07ae | 0xfe50..=0xfe93 | 0xff20)
+}
+
 /// The characters that a text stands for: a line end is one Return, however it is written.
 fn characters(text: &str) -> impl Iterator<Item = char> {
     let mut last = None;
@@ -154,6 +162,16 @@ mod tests {
         let total: Duration = taps.iter().map(|tap| tap.pause).sum();
         let mean = total.as_secs_f64() / 1_000.0;
         assert!((0.030..0.045).contains(&mean), "{mean} s");
+    }
+
+    #[test]
+    fn what_gtk_would_swallow_is_known() {
+        for character in ['＠', '﹝', '\u{7ae}', '\u{7fe5d}'] {
+            assert!(starts_sequence(character), "{character}");
+        }
+        for character in ['a', '®', '漢', '😀', '！', 'ー', '\u{fe94}', '\u{fe4f}'] {
+            assert!(!starts_sequence(character), "{character}");
+        }
     }
 
     #[test]

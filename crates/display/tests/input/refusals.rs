@@ -111,6 +111,10 @@ fn refused_keys() -> Vec<(Action, &'static str)> {
             "text: cannot type '\\u{7}' (character 2): no key stands for it",
         ),
         (
+            Action::Type(text("漢＠")),
+            "text: cannot type '＠' (character 1): GTK would take its key for a dead key",
+        ),
+        (
             Action::Type(text(&"x".repeat(100_001))),
             "text: has 100001 characters, at most 100000 are allowed",
         ),
@@ -172,6 +176,18 @@ async fn without_a_display_everything_says_so() {
     assert!(matches!(input.position().await, Err(Error::NoDisplay)));
     let batch = vec![Action::Sleep { duration_ms: 0 }];
     assert!(matches!(input.batch(batch).await, Err(Error::NoDisplay)));
+}
+
+#[tokio::test]
+async fn what_gtk_would_swallow_is_typed_where_nobody_composes() {
+    let stage = Stage::new(Backend::X11).await;
+    let (input, _stop) = start(Config {
+        display: Some(stage.xvfb.display()),
+        plain_clients: true,
+        ..Config::default()
+    });
+    input.type_text(text("＠﹝\u{7fe5d}")).await.unwrap();
+    assert_eq!(stage.recorder.text(), "＠﹝\u{7fe5d}");
 }
 
 #[tokio::test]
