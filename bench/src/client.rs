@@ -44,6 +44,14 @@ impl Client {
         Self::upgrade(connect(to)?, path)
     }
 
+    /// A connection that nothing is spoken on but what is measured.
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
     /// Upgrades a connection.
     pub(crate) fn upgrade(mut stream: TcpStream, path: &str) -> anyhow::Result<Self> {
         let host = stream.peer_addr()?;
@@ -119,8 +127,17 @@ fn read_head(stream: &mut TcpStream) -> anyhow::Result<String> {
 
 /// A text frame as a client sends it.
 pub(crate) fn text_frame(payload: &[u8]) -> Vec<u8> {
+    frame(0x81, payload)
+}
+
+/// A binary frame as a client sends it.
+pub(crate) fn binary_frame(payload: &[u8]) -> Vec<u8> {
+    frame(0x82, payload)
+}
+
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let length = payload.len();
-    let mut frame = vec![0x81];
+    let mut frame = vec![opcode];
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short @ ..=0x7D), _) => frame.push(0x80 | short),
         (_, Ok(middle)) => {

@@ -51,11 +51,22 @@ impl Daemon {
         block: Block,
         upstream: Option<SocketAddr>,
     ) -> anyhow::Result<Self> {
+        Self::start_with(bench, block, upstream, &[])
+    }
+
+    /// The same with other settings.
+    pub(crate) fn start_with(
+        bench: &Bench,
+        block: Block,
+        upstream: Option<SocketAddr>,
+        settings: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("browserd-bench-").context("no temporary directory")?;
         let mut launch = Launch::new(&bench.browserd)
             .arg("serve")
             .envs(variables(&block, folder.path()))
             .env("LOG_LEVEL", "warn")
+            .envs(settings.iter().map(|(name, value)| (*name, value)))
             .output(&folder.path().join("browserd.log"));
         if let Some(upstream) = upstream {
             launch = launch.env("DEVTOOLS_UPSTREAM", format!("http://{upstream}"));
@@ -72,6 +83,11 @@ impl Daemon {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The HTTP API.
+    pub(crate) fn api(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.block.port(0)).into()
     }
 
     /// The DevTools proxy.

@@ -4,10 +4,12 @@
 //! A row is one function in `rows/`, named in the table in `rows.rs`. It measures our side and
 //! its peer's in turn and hands back a [`row::Row`].
 
+mod bare;
 mod cdp;
 mod client;
 mod daemon;
 mod echo;
+mod http;
 mod machine;
 mod row;
 mod rows;

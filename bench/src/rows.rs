@@ -5,7 +5,12 @@ mod cdp_cpu;
 mod cdp_echo_8m;
 mod cdp_rtt;
 mod cdp_rtt_1k;
+mod exec_rate;
+mod exec_rtt;
 mod idle_rss;
+mod process_readers;
+mod process_stream;
+mod pty_echo;
 mod rediscovery;
 mod rss_per_cdp_session;
 mod sides;
@@ -23,6 +28,11 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("cdp_rtt", cdp_rtt::measure),
     ("cdp_cpu_100k", cdp_cpu::measure),
     ("rss_per_cdp_session", rss_per_cdp_session::measure),
+    ("exec_rtt", exec_rtt::measure),
+    ("exec_rate_8", exec_rate::measure),
+    ("process_stream_1g", process_stream::measure),
+    ("pty_echo", pty_echo::measure),
+    ("process_readers_500", process_readers::measure),
     ("rediscovery", rediscovery::measure),
     ("start", start::measure),
     ("idle_rss", idle_rss::measure),
