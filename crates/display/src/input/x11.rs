@@ -25,6 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// caller whether it still waits.
 const WINDOW: usize = 256;
 
+/// How many characters are sent together. They fit into the connection's buffer of 16 KiB, at 36
+/// bytes an event: it would else be sent when it is full, perhaps with a key down whose release
+/// comes so late that the server repeats the key.
+const TOGETHER: usize = 64;
+
 /// The mouse and the keyboard of an X display.
 #[derive(Debug)]
 pub(super) struct X11 {
@@ -170,9 +175,13 @@ impl Backend for X11 {
                 });
             }
             let (now, later) = rest.split_at(count);
-            for tap in now {
+            for (index, tap) in now.iter().enumerate() {
                 self.on(|link, down| down.tap(link, tap.character))?;
-                if !tap.pause.is_zero() {
+                if tap.pause.is_zero() {
+                    if index % TOGETHER == TOGETHER - 1 {
+                        self.on(|link, _| link.send())?;
+                    }
+                } else {
                     self.flush()?;
                     clock.pause(tap.pause)?;
                 }

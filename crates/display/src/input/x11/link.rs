@@ -120,6 +120,12 @@ impl Link {
         &self.keymap
     }
 
+    /// Sends what is buffered.
+    pub(super) fn send(&self) -> Result<(), Error> {
+        let x = &self.connection.x;
+        x.flush().attempt("send what was pressed")
+    }
+
     pub(super) fn round_trip(&self) -> Result<(), Error> {
         self.connection.round_trip()
     }
