@@ -6,10 +6,13 @@ use std::{fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 use bytes::Bytes;
 
 use super::{WriteOptions, draft::Draft, grouped::Sink as _};
-use crate::{Files, FsPath, Result, Spooled, blocking, error::Attempt};
+use crate::{Files, FsPath, Result, Shared, Spooled, blocking, error::Attempt};
 
 /// A content that waited is copied in pieces of this size.
 const COPY_BYTES: usize = 512 * 1024;
+
+/// So many files are open at once, each with its directory: a process may have 1,024 descriptors.
+const MAX_OPEN: usize = 128;
 
 /// A small file that is held in memory.
 #[derive(Debug, Clone)]
@@ -22,8 +25,8 @@ pub struct SmallFile {
 
 impl Files {
     /// Replaces or makes all of these files, in their order, each at once and durably. Missing
-    /// parent directories are made. The bytes of all are on their way to the disk before the
-    /// first is waited for. When one fails, those before it are in place or all are as they were.
+    /// parent directories are made. When one fails, some of those before it are in place, and
+    /// none of those behind it.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the call.
@@ -33,16 +36,8 @@ impl Files {
         };
         let shared = Arc::clone(&self.shared);
         blocking(first, move || {
-            let mut drafts = Vec::with_capacity(files.len());
-            for file in &files {
-                file.path.not_root()?;
-                let options = WriteOptions::default();
-                let draft = Draft::open(Arc::clone(&shared), file.path.as_path(), options)?;
-                draft.write_all(&file.content)?;
-                drafts.push(draft);
-            }
-            for draft in drafts {
-                draft.commit()?;
+            for group in files.chunks(MAX_OPEN) {
+                write_group(&shared, group)?;
             }
             Ok(())
         })
@@ -68,6 +63,21 @@ impl Files {
         })
         .await
     }
+}
+
+fn write_group(shared: &Arc<Shared>, files: &[SmallFile]) -> Result<()> {
+    let mut drafts = Vec::with_capacity(files.len());
+    for file in files {
+        file.path.not_root()?;
+        let options = WriteOptions::default();
+        let draft = Draft::open(Arc::clone(shared), file.path.as_path(), options)?;
+        draft.write_all(&file.content)?;
+        drafts.push(draft);
+    }
+    for draft in drafts {
+        draft.commit()?;
+    }
+    Ok(())
 }
 
 fn copy(from: &File, to: &Draft, path: &Path) -> Result<()> {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use browserd_files::{Error, Mode, OsKind, Placement, Precondition, WriteOptions};
+use browserd_files::{Error, Mode, OsKind, Placement, Precondition, SmallFile, WriteOptions};
 use bytes::Bytes;
 
 use crate::support::{
@@ -341,4 +341,41 @@ async fn leftovers_of_a_crash_go_when_their_directory_is_used() {
     File::open(&left).unwrap().set_modified(old).unwrap();
     place.write("file", b"content").await.unwrap();
     assert_eq!(place.names(), ["file"]);
+}
+
+#[tokio::test]
+async fn many_small_files_go_in_one_call() {
+    let place = Place::new();
+    fs::write(place.path("0"), "old").unwrap();
+    fs::set_permissions(place.path("0"), Permissions::from_mode(0o700)).unwrap();
+    let memory = Place::in_memory();
+    // More than are open at once, on two file systems, the last of them twice.
+    let path = |index: usize| match index {
+        0..150 => place.path(&index.to_string()),
+        _ => memory.path(&format!("dir/{}", index.min(299))),
+    };
+    let small = |index: usize| SmallFile {
+        path: fs_path(&path(index)),
+        content: vec!["content ".into(), index.to_string().into()],
+    };
+    let files: Vec<SmallFile> = (0..301).map(small).collect();
+    place.files.write_small(files).await.unwrap();
+    for index in 0..299 {
+        let content = fs::read_to_string(path(index)).unwrap();
+        assert_eq!(content, format!("content {index}"));
+    }
+    assert_eq!(fs::read(path(300)).unwrap(), b"content 300");
+    let mode = |index| fs::metadata(path(index)).unwrap().mode() & 0o777;
+    assert_eq!((mode(0), mode(1)), (0o700, 0o644));
+    assert_eq!((place.names().len(), memory.names().len()), (150, 151));
+
+    // One that cannot be leaves those of its group as they are, and no litter.
+    fs::create_dir(place.path("taken")).unwrap();
+    let mut files: Vec<SmallFile> = (0..9).map(small).collect();
+    files[8].path = fs_path(&place.path("taken"));
+    files[0].content.clear();
+    let refused = place.files.write_small(files).await;
+    assert_os(refused, OsKind::IsDirectory);
+    assert_eq!(fs::read(path(0)).unwrap(), b"content 0");
+    assert_eq!(place.names().len(), 151);
 }
