@@ -124,6 +124,7 @@ impl Backend for X11 {
             if missing.len() > keymap.spare.len() {
                 return Err(Error::NoSpareKey);
             }
+            link.let_clients_read()?;
             link.lend(&missing)
         })
     }

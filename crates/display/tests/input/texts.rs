@@ -56,6 +56,12 @@ async fn a_client_that_answers_no_pings_gets_time_to_read() {
     stage.input.type_text(text("漢")).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(200));
     assert_eq!(changes(&stage, &before), []);
+    // So it does after a change of the layout.
+    stage.input.type_text(text("y")).await.unwrap();
+    set_layout(&stage.xvfb, "us").await;
+    let started = Instant::now();
+    stage.input.type_text(text("z")).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(100));
 }
 
 #[tokio::test]

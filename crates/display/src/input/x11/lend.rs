@@ -178,7 +178,7 @@ impl Link {
         self.ask(window)
     }
 
-    fn settle_always(&mut self, rounds: u32) -> Result<(), Error> {
+    pub(super) fn settle_always(&mut self, rounds: u32) -> Result<(), Error> {
         for _ in 0..rounds {
             let Some(window) = self.answering_window()? else {
                 let until = Instant::now() + UNKNOWN;

@@ -14,7 +14,7 @@ use x11rb::{
         xproto::{
             Atom, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ChangeWindowAttributesAux,
             ConnectionExt as _, EventMask, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
-            Mapping, ModMask,
+            ModMask,
         },
         xtest::{self, ConnectionExt as _},
     },
@@ -42,6 +42,8 @@ pub(super) struct Link {
     state: State,
     /// Whether the keymap has changed since it was read.
     stale: bool,
+    /// Whether clients may not have read a change of the layout yet.
+    news: bool,
     /// Whether Caps Lock was on and has to be set again.
     caps: bool,
     pub(super) lent: Lent,
@@ -92,6 +94,7 @@ impl Link {
                 locked: 0,
             },
             stale: true,
+            news: false,
             caps: false,
             lent: Lent::default(),
             wm_protocols,
@@ -100,6 +103,7 @@ impl Link {
         };
         // First the events, then the size: so no change between the two is missed.
         link.listen(EventMask::STRUCTURE_NOTIFY)?;
+        link.listen_to_keyboard()?;
         let size = link.connection.root_size()?;
         link.bounds = Bounds {
             width: size.width,
@@ -140,6 +144,32 @@ impl Link {
         Ok(())
     }
 
+    fn listen_to_keyboard(&self) -> Result<(), Error> {
+        let events = xkb::EventType::MAP_NOTIFY | xkb::EventType::NEW_KEYBOARD_NOTIFY;
+        let parts = MapPart::KEY_TYPES | MapPart::KEY_SYMS | MapPart::MODIFIER_MAP;
+        self.connection
+            .x
+            .xkb_select_events(
+                ID::USE_CORE_KBD.into(),
+                xkb::EventType::from(0_u16),
+                events,
+                parts,
+                parts,
+                &xkb::SelectEventsAux::new(),
+            )
+            .attempt("listen to the keyboard's layout")?;
+        Ok(())
+    }
+
+    /// Lets clients read a change of the layout that is not our own. Their toolkits do so at
+    /// leisure, too.
+    pub(super) fn let_clients_read(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.news) {
+            self.settle_always(2)?;
+        }
+        Ok(())
+    }
+
     /// Takes note of what the server has told by itself. Fails when it is gone.
     pub(super) fn take_events(&mut self) -> Result<(), Error> {
         while let Some(event) = (self.connection.x)
@@ -153,10 +183,17 @@ impl Link {
                         height: event.height,
                     };
                 }
-                Event::MappingNotify(event) if event.request != Mapping::POINTER => {
+                Event::XkbMapNotify(event) => {
                     // A change of a single key that is lent is one of our own.
-                    let lent = self.lent.codes().contains(&event.first_keycode);
-                    self.stale |= event.count != 1 || !lent;
+                    let lent = self.lent.codes().contains(&event.first_key_sym);
+                    if event.n_key_syms != 1 || !lent {
+                        self.stale = true;
+                        self.news = true;
+                    }
+                }
+                Event::XkbNewKeyboardNotify(_) => {
+                    self.stale = true;
+                    self.news = true;
                 }
                 Event::ClientMessage(event)
                     if event.type_ == self.wm_protocols && event.format == 32 =>
@@ -308,7 +345,7 @@ impl Link {
             self.lock_caps(false)?;
             self.read_keymap()?;
         }
-        Ok(())
+        self.let_clients_read()
     }
 
     fn lock_caps(&self, on: bool) -> Result<(), Error> {
