@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, time::SystemTime};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64_simd::STANDARD;
 use browserd_api::process::{ErrorName, ExitName, GapName, OutputEvent, OutputStream};
 use browserd_process::{Event as Piece, Offsets, Process, Reader, Stream};
 
@@ -96,10 +96,7 @@ fn data(stream: Stream, bytes: &[u8], next: Offsets) -> Event {
     let length = bytes.len().div_ceil(3) * 4;
     let mut text = Vec::with_capacity(start.len() + length + END);
     text.extend_from_slice(start);
-    text.resize(start.len() + length, 0);
-    STANDARD
-        .encode_slice(bytes, &mut text[start.len()..])
-        .expect("there is room for four characters for every three bytes");
+    STANDARD.encode_append(bytes, &mut text);
     write!(text, "\"}}\nid: {next}\n\n").expect("memory takes all that is written to it");
     Event::written(text.into())
 }
