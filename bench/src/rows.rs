@@ -7,6 +7,7 @@ mod cdp_rtt;
 mod cdp_rtt_1k;
 mod exec_rate;
 mod exec_rtt;
+mod files;
 mod idle_rss;
 mod process_readers;
 mod process_stream;
@@ -34,6 +35,16 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("pty_echo", pty_echo::measure),
     ("process_readers_500", process_readers::measure),
     ("rediscovery", rediscovery::measure),
+    ("read_file_1g", files::read_file_1g),
+    ("write_file_1g", files::write_file_1g),
+    ("file_rss", files::file_rss),
+    ("down_1m", files::down_1m),
+    ("up_1m", files::up_1m),
+    ("download_dir_zstd", files::download_dir_zstd),
+    ("download_dir_zip", files::download_dir_zip),
+    ("upload_zip", files::upload_zip),
+    ("upload_580", files::upload_580),
+    ("log_line", files::log_line),
     ("start", start::measure),
     ("idle_rss", idle_rss::measure),
     ("binary_size", binary_size::measure),

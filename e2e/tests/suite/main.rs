@@ -6,7 +6,9 @@ mod callers;
 mod clients;
 mod discovery;
 mod errors;
+mod files;
 mod heavy;
+mod logs;
 mod process;
 mod raw;
 mod restart;
@@ -180,6 +182,28 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             every_session_ends_with_1001
             a_stalled_session_does_not_hold_it_up
             connections_that_wait_are_let_go
+        }
+        files {
+            memory_stays_flat
+            writes_that_break_off_leave_the_old_file
+            a_burst_is_told_whole
+            a_full_disk_is_told_and_harms_nothing
+            ranges_and_conditions
+            writes_in_place
+            every_spelling_of_an_upload
+            contents_may_come_before_their_paths
+            a_tree_survives_both_archives
+            hostile_archives_change_nothing
+            a_watch_is_resumed_and_ended
+            bad_paths_and_modes_are_named
+            bad_requests_are_named
+        }
+        logs {
+            no_line_is_lost_or_told_twice
+            history_and_resuming
+            a_log_that_comes_late_is_waited_for
+            logs_that_cannot_be_are_named
+            programs_are_found_by_supervisord
         }
         basics {
             health_and_readiness

@@ -75,13 +75,14 @@ pub(crate) async fn stream_logs(
             wanted.find(&app, name).await?
         }
     };
-    let source = Source {
+    let mut source = Source {
         input,
         last: last.unwrap_or_default(),
         text: Vec::new(),
         broken: None,
         over: false,
     };
+    source.begin().await?;
     Ok(sse::response(source, app.streams.clone()))
 }
 
@@ -200,6 +201,9 @@ struct Source {
 impl sse::Source for Source {
     async fn next(&mut self) -> Option<Event> {
         loop {
+            if !self.text.is_empty() {
+                return Some(Event::written(std::mem::take(&mut self.text).into()));
+            }
             if self.over {
                 return None;
             }
@@ -216,9 +220,6 @@ impl sse::Source for Source {
                 },
             }
             self.take_ready();
-            if !self.text.is_empty() {
-                return Some(Event::written(std::mem::take(&mut self.text).into()));
-            }
         }
     }
 
@@ -228,6 +229,18 @@ impl sse::Source for Source {
 }
 
 impl Source {
+    /// Finds where to begin, before the answer: what is written once a client has it must be
+    /// told. A follower always has a first event at hand.
+    async fn begin(&mut self) -> Result<()> {
+        if let Input::Follower(follower) = &mut self.input {
+            match follower.next().await? {
+                Some(event) => self.take(event),
+                None => self.over = true,
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for the program once more. What supervisord does not answer is asked again.
     async fn ask(&mut self) {
         tokio::time::sleep(ASK_EVERY).await;

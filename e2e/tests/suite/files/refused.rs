@@ -1,0 +1,223 @@
+//! What cannot be: each is refused with its status, and named.
+
+use std::fs;
+
+use browserd_e2e::Call;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Machine, Outcome, json as json_call};
+use crate::shared::Suite;
+
+pub(crate) async fn bad_paths_and_modes_are_named(_: Suite) -> Outcome {
+    let machine = Machine::start().await?;
+    fs::create_dir(machine.path("dir"))?;
+    fs::write(machine.path("file"), "x")?;
+    std::os::unix::fs::symlink("loop", machine.path("loop"))?;
+    let long = format!("/{}", "n".repeat(5_000));
+    let (dir, file) = (machine.path("dir"), machine.path("file"));
+    let (looped, none) = (machine.path("loop"), machine.path("none"));
+    let inside = format!("{file}/inside");
+
+    let everywhere = [
+        ("relative/path", "is not absolute"),
+        ("/a/../b", "has a component \"..\""),
+        ("", "is empty"),
+        ("/a%00b", "has a NUL byte"),
+        (&*long, "longer than"),
+    ];
+    for (path, named) in everywhere {
+        for route in [
+            "read_file",
+            "list_files",
+            "file_info",
+            "download_dir_zip",
+            "download_dir_zstd",
+        ] {
+            let call = Call::get(format!("/fs/{route}?path={path}"));
+            is_refused(&machine, call, 400, &["path: ", named]).await?;
+        }
+        let call = Call::new(Method::PUT, format!("/fs/write_file?path={path}"));
+        is_refused(&machine, call, 400, &["path: ", named]).await?;
+        let path = path.replace("%00", "\0");
+        for route in ["create_directory", "delete_file", "delete_directory"] {
+            let call = json_call(Method::PUT, &format!("/fs/{route}"), &json!({"path": path}));
+            is_refused(&machine, call, 400, &["path: ", named]).await?;
+        }
+        let body = json!({"path": path, "mode": "644"});
+        let call = json_call(Method::PUT, "/fs/set_file_permissions", &body);
+        is_refused(&machine, call, 400, &["path: ", named]).await?;
+        let call = json_call(Method::POST, "/fs/watch", &json!({"path": path}));
+        is_refused(&machine, call, 400, &["path: ", named]).await?;
+        for route in ["move", "copy"] {
+            let body = json!({"src_path": file, "dest_path": path});
+            let call = json_call(Method::PUT, &format!("/fs/{route}"), &body);
+            is_refused(&machine, call, 400, &["dest_path: ", named]).await?;
+        }
+    }
+
+    let get = |route: &str, path: &str| Call::get(format!("/fs/{route}?path={path}"));
+    let put = |route: &str, path: &str| {
+        json_call(Method::PUT, &format!("/fs/{route}"), &json!({"path": path}))
+    };
+    let write = |path: &str| Call::new(Method::PUT, format!("/fs/write_file?path={path}"));
+    for (call, status, named) in [
+        (get("read_file", &dir), 400, "directory"),
+        (get("read_file", &inside), 400, "not a directory"),
+        (get("read_file", &looped), 400, "symbolic links"),
+        (get("read_file", &none), 404, "no such file"),
+        (write(&dir), 400, "directory"),
+        (write(&inside), 400, "not a directory"),
+        (write(&looped), 400, "symbolic links"),
+        (get("list_files", &file), 400, "not a directory"),
+        (get("list_files", &none), 404, "no such file"),
+        (get("download_dir_zip", &file), 400, "not a directory"),
+        (get("download_dir_zstd", &none), 404, "no such file"),
+        (get("file_info", &none), 404, "no such file"),
+        (put("delete_file", &dir), 400, "directory"),
+        (put("delete_file", &none), 404, "no such file"),
+        (put("delete_directory", &file), 400, "not a directory"),
+        (put("delete_directory", &none), 404, "no such file"),
+        (put("create_directory", &file), 409, "exists"),
+        (put("create_directory", &inside), 400, "not a directory"),
+    ] {
+        is_refused(&machine, call, status, &[named]).await?;
+    }
+
+    for mode in ["999", "rwx", "", "10000"] {
+        for (route, body) in [
+            ("set_file_permissions", json!({"path": file, "mode": mode})),
+            ("create_directory", json!({"path": none, "mode": mode})),
+        ] {
+            let call = json_call(Method::PUT, &format!("/fs/{route}"), &body);
+            is_refused(&machine, call, 400, &["mode: "]).await?;
+        }
+        let call = machine.write("file", &format!("&mode={mode}"), "y");
+        is_refused(&machine, call, 400, &["mode: "]).await?;
+    }
+    let body = json!({"path": file, "mode": "644", "owner": "nobody-of-that-name"});
+    let call = json_call(Method::PUT, "/fs/set_file_permissions", &body);
+    is_refused(&machine, call, 400, &["no user", "nobody-of-that-name"]).await?;
+    assert_eq!(fs::read(&file)?, b"x");
+    Ok(())
+}
+
+pub(crate) async fn bad_requests_are_named(_: Suite) -> Outcome {
+    let machine = Machine::start().await?;
+    fs::write(machine.path("file"), "x")?;
+    let dest = machine.path("dest");
+    let form = |route: &str, parts: &[(&str, &str)]| {
+        let mut body = String::new();
+        for (name, content) in parts {
+            body.push_str(&format!(
+                "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n"
+            ));
+        }
+        body.push_str("--b--\r\n");
+        let kind = "multipart/form-data; boundary=b";
+        Call::new(Method::POST, format!("/fs/{route}")).body(kind, body)
+    };
+    let file = |name, content| (name, content);
+    for (call, status, named) in [
+        (form("upload", &[("other", "x")]), 400, "other: unknown"),
+        (form("upload", &[]), 400, "missing"),
+        (form("upload", &[file("file", "x")]), 400, "dest_path: "),
+        (form("upload", &[("dest_path", &dest)]), 400, "file: "),
+        (
+            form("upload", &[("files[3][dest_path]", &dest)]),
+            400,
+            "files[3][file]: ",
+        ),
+        (
+            form("upload", &[("dest_path", &dest), ("dest_path", &dest)]),
+            400,
+            "dest_path: it is in the form twice",
+        ),
+        (
+            form("upload", &[("dest_path", "relative"), ("file", "x")]),
+            400,
+            "dest_path: ",
+        ),
+        (
+            form("upload_zip", &[("archive", "x")]),
+            400,
+            "archive: unknown field",
+        ),
+        (
+            form("upload_zip", &[("dest_path", &dest)]),
+            400,
+            "zip_file: ",
+        ),
+        (form("upload_zstd", &[("archive", "x")]), 400, "dest_path: "),
+        (
+            form("upload_zstd", &[("strip_components", "-1")]),
+            400,
+            "strip_components: ",
+        ),
+    ] {
+        is_refused(&machine, call, status, &[named]).await?;
+    }
+    for route in ["upload", "upload_zip", "upload_zstd"] {
+        let path = format!("/fs/{route}");
+        let call = json_call(Method::POST, &path, &json!({"file": 1}));
+        is_refused(
+            &machine,
+            call,
+            415,
+            &["Content-Type", "multipart/form-data"],
+        )
+        .await?;
+        let bare = Call::new(Method::POST, &*path).body("multipart/form-data", "x");
+        is_refused(&machine, bare, 400, &["boundary"]).await?;
+        let cut = Call::new(Method::POST, &*path).body(
+            "multipart/form-data; boundary=b",
+            "--b\r\nContent-Disposition: form-data; name=\"dest_path\"\r\n\r\n/cut",
+        );
+        is_refused(&machine, cut, 400, &["dest_path: ", "ended before"]).await?;
+    }
+    let plain = Call::new(Method::PUT, "/fs/delete_file").body("text/plain", "{}");
+    is_refused(&machine, plain, 415, &["application/json"]).await?;
+    for (call, named) in [
+        (Call::get("/fs/read_file"), "path"),
+        (Call::get("/fs/list_files?path=/&limit=0"), "limit: "),
+        (Call::get("/fs/list_files?path=/&limit=many"), "limit: "),
+        (Call::get("/fs/list_files?path=/&cursor=zz"), "cursor"),
+        (
+            Call::get("/fs/download_dir_zstd?path=/&compression_level=most"),
+            "compression_level: ",
+        ),
+        (
+            json_call(Method::PUT, "/fs/move", &json!({"src_path": "/a"})),
+            "dest_path",
+        ),
+        (
+            json_call(Method::POST, "/fs/watch", &json!({"path": "/", "x": 1})),
+            "x: unknown field",
+        ),
+        (
+            machine.write("file", "&append=true&offset=1", "y"),
+            "offset",
+        ),
+        (machine.write("file", "&offset=-1", "y"), "offset: "),
+    ] {
+        is_refused(&machine, call, 400, &[named]).await?;
+    }
+    let past = machine.read("file").header("range", "bytes=1-");
+    is_refused(&machine, past, 416, &["Range: "]).await?;
+    assert_eq!(fs::read(machine.path("file"))?, b"x");
+    assert!(!fs::exists(dest)?);
+    Ok(())
+}
+
+async fn is_refused(machine: &Machine, call: Call, status: u16, named: &[&str]) -> Outcome {
+    let shown = format!("{call:?}");
+    let shown: String = shown.chars().take(300).collect();
+    let answer = machine.send(call).await?;
+    assert_eq!(answer.status.as_u16(), status, "{shown}: {}", answer.text());
+    let error: Value = answer.json()?;
+    let message = error["message"].as_str().unwrap_or_default();
+    for part in named {
+        assert!(message.contains(part), "{shown}: {message}");
+    }
+    Ok(())
+}
