@@ -1,6 +1,8 @@
 //! The wire types and error codes of the HTTP API: shapes only, no behaviour.
 
 mod base64;
+pub mod computer;
+pub mod display;
 mod error;
 pub mod files;
 mod health;

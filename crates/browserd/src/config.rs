@@ -4,6 +4,7 @@
 //! is not set, the one with the prefix `KERNEL_IMAGES_API_` counts; an empty one counts
 //! as not set.
 
+mod computer;
 mod parse;
 mod report;
 
@@ -56,6 +57,8 @@ pub(crate) struct Serve {
     pub(crate) files: FileBounds,
     #[command(flatten)]
     pub(crate) machine: Machine,
+    #[command(flatten)]
+    pub(crate) computer: computer::Computer,
     #[command(flatten)]
     pub(crate) callers: Callers,
     #[command(flatten)]

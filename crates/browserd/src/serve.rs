@@ -7,6 +7,7 @@ use browserd_devtools::{
     relay,
     upstream::{self, Source},
 };
+use browserd_display::{Desktop, Display};
 use browserd_files::{self as files, ArchiveLimits, Files, WatchLimits};
 use browserd_process::{self as process, Environment};
 use browserd_server::{Domains, Limits, Listen, Rules, Server};
@@ -32,11 +33,12 @@ pub(crate) async fn serve(settings: Serve, environment: Environment) -> anyhow::
         process::start(bounds, processes.stop.clone()).context("cannot run processes")?;
     processes.tasks.spawn(reaping);
     background.tasks.spawn(watching);
+    let desktop = desktop(&settings, &background)?;
     let domains = Domains {
         upstream,
         process,
         files: Files::new(files_config(&settings)),
-        display: browserd_display::Display::new(settings.machine.display_num),
+        desktop,
         supervisor: browserd_supervisor::Client::new(&settings.machine.supervisor_socket),
     };
     let running = server.run(server_config(&settings), domains);
@@ -56,6 +58,19 @@ pub(crate) async fn serve(settings: Serve, environment: Environment) -> anyhow::
     tracing::info!(signal = name, "shutting down");
     shutdown::drain(&running, processes, background).await;
     Ok(())
+}
+
+/// What there is of a screen.
+fn desktop(settings: &Serve, background: &Work) -> anyhow::Result<Option<Desktop>> {
+    if settings.computer.no_display {
+        return Ok(None);
+    }
+    let display = Display::new(settings.machine.display_num);
+    let backend = settings.computer.input_backend;
+    let (desktop, working) =
+        Desktop::spawn(display, backend, &background.stop).context("cannot work on a display")?;
+    background.tasks.spawn(working);
+    Ok(Some(desktop))
 }
 
 fn listen(settings: &Serve) -> Listen {

@@ -109,8 +109,8 @@ pub enum Error {
     /// The server lacks the XFixes extension, version 4 or later.
     #[error("the X server cannot tell of its cursor: it has no XFixes 4")]
     NoXfixes,
-    /// The kernel gave no means to wake a thread.
-    #[error("cannot make an event descriptor")]
+    /// The kernel gave no thread, or no means to wake one.
+    #[error("cannot start a thread for the display")]
     Wake {
         /// The cause.
         source: Arc<io::Error>,

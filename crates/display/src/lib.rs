@@ -8,6 +8,7 @@ mod capture;
 mod clipboard;
 mod connection;
 mod cursor;
+mod desktop;
 mod encode;
 mod error;
 pub mod input;
@@ -22,6 +23,7 @@ pub use capture::{Region, Screen};
 pub use clipboard::{CLIPBOARD_MAX, Clipboard};
 pub use connection::Connection;
 pub use cursor::Cursor;
+pub use desktop::Desktop;
 pub use encode::{DEFAULT_QUALITY, Format, Picture, QUALITIES, SCALES, Shot};
 pub use error::Error;
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use browserd_devtools::{relay, upstream::Upstream};
-use browserd_display::Display;
+use browserd_display::Desktop;
 use browserd_files::Files;
 use browserd_process as process;
 use browserd_supervisor as supervisor;
@@ -39,8 +39,8 @@ pub struct Domains {
     pub process: process::Handle,
     /// The files of the machine.
     pub files: Files,
-    /// The X display.
-    pub display: Display,
+    /// The X display; none on a machine without one.
+    pub desktop: Option<Desktop>,
     /// supervisord.
     pub supervisor: supervisor::Client,
 }
@@ -69,6 +69,12 @@ impl App {
             streams: CancellationToken::new(),
             draining: Arc::default(),
         }
+    }
+
+    /// What the machine has of a screen.
+    pub(crate) fn desktop(&self) -> Result<&Desktop, browserd_display::Error> {
+        let desktop = self.domains.desktop.as_ref();
+        desktop.ok_or(browserd_display::Error::NoDisplay)
     }
 
     /// Makes `/readyz` say no from now on, and ends the event streams.

@@ -5,6 +5,7 @@
 //! private cause of a 5xx is logged, once.
 
 mod devtools;
+mod display;
 mod files;
 mod logs;
 mod process;
@@ -176,6 +177,12 @@ impl ApiError {
         self
     }
 
+    /// Says it in other words.
+    pub(crate) fn saying(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// Adds what was achieved before the failure, as `result` in the body.
     pub(crate) fn result(mut self, result: &impl Serialize) -> Self {
         let json = serde_json::value::to_raw_value(result);
@@ -194,7 +201,6 @@ impl ApiError {
         self.status
     }
 
-    #[cfg(test)]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

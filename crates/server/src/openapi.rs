@@ -20,6 +20,8 @@ use crate::router;
         (name = "process", description = "Commands, spawned processes and their terminals"),
         (name = "files", description = "Files, archives, directories and watches"),
         (name = "logs", description = "Logs, followed line by line"),
+        (name = "computer", description = "Mouse, keyboard, screen and clipboard"),
+        (name = "display", description = "The size of the screen"),
         (name = "operations", description = "Health, readiness, documents")
     ),
     components(schemas(

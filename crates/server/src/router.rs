@@ -21,7 +21,10 @@ use crate::{
     error::{self, ApiError},
     middleware::{access_log, caller, caller::Surface, once, request_id},
     openapi::{Document, Rendered},
-    routes::{devtools, docs, files, logs, metrics as metrics_route, operations, process},
+    routes::{
+        computer, devtools, display, docs, files, logs, metrics as metrics_route, operations,
+        process,
+    },
 };
 
 /// The API port's routes with their documentation, in the order of openapi.yaml.
@@ -58,6 +61,22 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(files::watch::stop_watch))
         // Logs
         .routes(routes!(logs::stream_logs))
+        // Computer
+        .routes(routes!(computer::click_mouse).layer(from_fn(once::layer)))
+        .routes(routes!(computer::move_mouse).layer(from_fn(once::layer)))
+        .routes(routes!(computer::drag_mouse).layer(from_fn(once::layer)))
+        .routes(routes!(computer::scroll).layer(from_fn(once::layer)))
+        .routes(routes!(computer::type_text).layer(from_fn(once::layer)))
+        .routes(routes!(computer::press_key).layer(from_fn(once::layer)))
+        .routes(routes!(computer::take_screenshot))
+        .routes(routes!(computer::set_cursor))
+        .routes(routes!(computer::get_mouse_position))
+        .routes(routes!(computer::clipboard::read_clipboard))
+        .routes(routes!(computer::clipboard::write_clipboard))
+        .routes(routes!(computer::batch::batch_computer_actions).layer(from_fn(once::layer)))
+        // Display
+        .routes(routes!(display::get_display))
+        .routes(routes!(display::patch_display))
         // Operations
         .routes(routes!(operations::get_healthz))
         .routes(routes!(operations::get_readyz))

@@ -4,6 +4,7 @@
 use std::{net::IpAddr, ops::RangeInclusive, str::FromStr};
 
 use browserd_devtools::upstream::Fixed;
+use browserd_display::input::Backend;
 use browserd_server::{HostPattern, Origin};
 use tracing_subscriber::EnvFilter;
 
@@ -63,6 +64,15 @@ pub(super) fn width(text: &str) -> Parsed<u16> {
 
 pub(super) fn height(text: &str) -> Parsed<u16> {
     within(text, &(240..=2160), "a number of pixels from 240 to 2160")
+}
+
+pub(super) fn backend(text: &str) -> Parsed<Backend> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "auto" => Ok(Backend::Auto),
+        "x11" => Ok(Backend::X11),
+        "xdotool" => Ok(Backend::Xdotool),
+        _ => Err("auto, x11 or xdotool".to_owned()),
+    }
 }
 
 pub(super) fn boolean(text: &str) -> Parsed<bool> {

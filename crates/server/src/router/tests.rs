@@ -1,5 +1,6 @@
 //! The routers in process: what every route shares. e2e drives the same over real sockets.
 
+mod computer;
 mod process;
 
 use std::{
@@ -37,11 +38,18 @@ fn app(rules: Rules) -> App {
     let bounds = browserd_process::Config::new(Environment::default());
     // Nor are orphans reaped, of which these tests make none.
     let (process, _never_run) = browserd_process::start(bounds, CancellationToken::new()).unwrap();
+    // A display that is not there.
+    let display = browserd_display::Display::new(65_000);
+    let backend = browserd_display::input::Backend::Auto;
+    let (desktop, run) =
+        browserd_display::Desktop::spawn(display, backend, &CancellationToken::new()).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(run);
     let domains = Domains {
         upstream,
         process,
         files: Files::new(browserd_files::Config::new(std::env::temp_dir())),
-        display: browserd_display::Display::new(65_000),
+        desktop: Some(desktop),
         supervisor: browserd_supervisor::Client::new("/nonexistent/supervisor.sock"),
     };
     let config = Config {

@@ -1,0 +1,50 @@
+//! The clipboard.
+
+use axum::{Json, extract::State};
+use browserd_api::{
+    Error,
+    computer::{ClipboardText, WriteClipboardRequest},
+};
+
+use crate::{app::App, error::Result, extract};
+
+/// Read the clipboard's text
+///
+/// Empty when the clipboard holds nothing, or something that is no text.
+#[utoipa::path(
+    post,
+    path = "/computer/clipboard/read",
+    tag = "computer",
+    responses(
+        (status = 200, description = "The text", body = ClipboardText),
+        (status = 501, description = "There is no X display", body = Error),
+        (status = 503, description = "The X server does not answer now", body = Error),
+        (status = 504, description = "The program that owns the clipboard does not answer", body = Error),
+        (status = "default", description = "Any other failure", body = Error)
+    )
+)]
+pub(crate) async fn read_clipboard(State(app): State<App>) -> Result<Json<ClipboardText>> {
+    let text = app.desktop()?.clipboard.read().await?;
+    Ok(Json(ClipboardText { text }))
+}
+
+/// Write text to the clipboard
+#[utoipa::path(
+    post,
+    path = "/computer/clipboard/write",
+    tag = "computer",
+    request_body = WriteClipboardRequest,
+    responses(
+        (status = 200, description = "It is there to be pasted"),
+        (status = 400, description = "A field cannot be used", body = Error),
+        (status = 501, description = "There is no X display", body = Error),
+        (status = 503, description = "The X server does not answer now", body = Error),
+        (status = "default", description = "Any other failure", body = Error)
+    )
+)]
+pub(crate) async fn write_clipboard(
+    State(app): State<App>,
+    extract::Json(request): extract::Json<WriteClipboardRequest>,
+) -> Result<()> {
+    Ok(app.desktop()?.clipboard.write(request.text).await?)
+}

@@ -1,0 +1,71 @@
+//! The size of the screen.
+
+use axum::{Json, extract::State};
+use browserd_api::{
+    Error,
+    display::{DisplayConfig, PatchDisplayRequest},
+};
+use browserd_display::{Resize, Size};
+
+use crate::{app::App, error::Result, extract};
+
+/// The name by which supervisord knows Chromium.
+const CHROMIUM: &str = "chromium";
+
+/// Tell the size of the screen
+#[utoipa::path(
+    get,
+    path = "/display",
+    tag = "display",
+    responses(
+        (status = 200, description = "Its size", body = DisplayConfig),
+        (status = 501, description = "There is no X display", body = Error),
+        (status = 503, description = "The X server does not answer now", body = Error),
+        (status = "default", description = "Any other failure", body = Error)
+    )
+)]
+pub(crate) async fn get_display(State(app): State<App>) -> Result<Json<DisplayConfig>> {
+    Ok(Json(config(app.desktop()?.display.size().await?)))
+}
+
+/// Change the size of the screen
+///
+/// Neither the X server nor Chromium is restarted. Chromium's window follows: by its window
+/// manager, or without one by the daemon. What is not given stays, but for the refresh rate.
+#[utoipa::path(
+    patch,
+    path = "/display",
+    tag = "display",
+    request_body = PatchDisplayRequest,
+    responses(
+        (status = 200, description = "The new size", body = DisplayConfig),
+        (status = 400, description = "Out of range, or nothing to change", body = Error),
+        (status = 409, description = "A viewer or a recording is active", body = Error),
+        (status = 501, description = "There is no X display, or it cannot be resized", body = Error),
+        (status = 503, description = "The X server does not answer now", body = Error),
+        (status = "default", description = "Any other failure", body = Error)
+    )
+)]
+pub(crate) async fn patch_display(
+    State(app): State<App>,
+    extract::Json(request): extract::Json<PatchDisplayRequest>,
+) -> Result<Json<DisplayConfig>> {
+    let change = Resize {
+        width: request.width,
+        height: request.height,
+        refresh: request.refresh_rate,
+    };
+    let size = app.desktop()?.display.resize(change).await?;
+    if request.restart_chromium {
+        app.domains.supervisor.restart(CHROMIUM, true).await?;
+    }
+    Ok(Json(config(size)))
+}
+
+fn config(size: Size) -> DisplayConfig {
+    DisplayConfig {
+        width: size.width,
+        height: size.height,
+        refresh_rate: size.refresh,
+    }
+}
