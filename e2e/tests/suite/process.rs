@@ -258,9 +258,9 @@ pub(crate) async fn users_are_switched_to(_: Suite) -> Outcome {
         let mut body = json!({
             "command": "sh", "args": ["-c", "echo $(id -u) $(id -g) $(id -G)"], "cwd": "/"
         });
-        body.as_object_mut()
-            .zip(user.as_object())
-            .map(|(body, user)| body.extend(user.clone()));
+        if let Some((body, user)) = body.as_object_mut().zip(user.as_object()) {
+            body.extend(user.clone());
+        }
         let answer = api.post("/process/exec", &body).await?;
         assert_eq!(stdout(answer)?, wanted, "{user}");
     }
@@ -282,9 +282,9 @@ pub(crate) async fn a_daemon_without_privilege_says_so(_: Suite) -> Outcome {
     let daemon = daemon().await?;
     for user in [json!({ "as_user": "0:0" }), json!({ "as_root": true })] {
         let mut body = json!({ "command": "true" });
-        body.as_object_mut()
-            .zip(user.as_object())
-            .map(|(body, user)| body.extend(user.clone()));
+        if let Some((body, user)) = body.as_object_mut().zip(user.as_object()) {
+            body.extend(user.clone());
+        }
         let refused = daemon
             .at
             .api

@@ -57,9 +57,9 @@ impl Taken {
     }
 }
 
-fn hex(hash: Sha256) -> String {
-    let digest = hash.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The digest as `sha256sum` prints it.
+pub(crate) fn hex(hash: Sha256) -> String {
+    format!("{:x}", hash.finalize())
 }
 
 /// A process that writes so many bytes, no two stretches of which are the same.
@@ -151,21 +151,21 @@ pub(crate) async fn output_that_nobody_reads_costs_nothing(_: Suite) -> Outcome 
     assert!(most < first + (8 << 20), "from {first} to {most} bytes");
     process.kill("KILL").await?;
 
-    let (mut stdout, mut lost, mut gaps) = (0_u64, 0_u64, 0);
+    let (mut stdout, mut gone, mut gaps) = (0_u64, 0_u64, 0);
     let mut events = process.output(None).await?;
     let mut last = None;
     while let Some(event) = events.next().await? {
         let json = event.json()?;
         if json["event"] == "gap" {
             assert!(stdout >= KEPT / 4, "the head has {stdout} bytes");
-            lost += json["lost_bytes"].as_u64().context("no count")?;
+            gone += json["lost_bytes"].as_u64().context("no count")?;
             gaps += 1;
         } else if json["event"].is_null() {
             let bytes = decoded(&json["data_b64"])?;
-            let even = (stdout + lost) % 2 == 0;
+            let even = (stdout + gone) % 2 == 0;
             let wanted: &[u8] = if even { b"y\n" } else { b"\ny" };
             let is_yes = bytes.chunks(2).all(|pair| wanted.starts_with(pair));
-            assert!(is_yes, "after {stdout} bytes and {lost} lost ones");
+            assert!(is_yes, "after {stdout} bytes and {gone} gone ones");
             stdout += bytes.len() as u64;
         }
         last = Some((event.id, json));
@@ -173,13 +173,13 @@ pub(crate) async fn output_that_nobody_reads_costs_nothing(_: Suite) -> Outcome 
     let (id, exit) = last.context("no event at all")?;
     assert_eq!(exit["signal"], "SIGKILL");
     assert_eq!(gaps, 1);
-    assert_eq!(id, format!("{}.0", stdout + lost));
+    assert_eq!(id, format!("{}.0", stdout + gone));
     assert!(
         (KEPT / 2..=KEPT).contains(&stdout),
         "{stdout} bytes are kept"
     );
     // It was not held up: far more was written than is kept.
-    assert!(lost > KEPT, "{lost} bytes are lost");
+    assert!(gone > KEPT, "{gone} bytes are gone");
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message},
 };
 
-use crate::{process::daemon, shared::Suite};
+use crate::{process::daemon, shared::Suite, streams::hex};
 
 type Outcome = anyhow::Result<()>;
 
@@ -221,8 +221,7 @@ pub(crate) async fn a_long_paste_arrives_whole(_: Suite) -> Outcome {
     let paste: Vec<u8> = (0..PASTE)
         .map(|at| b"0123456789abcde\n"[at * 7 % 16])
         .collect();
-    let digest = Sha256::digest(&paste);
-    let wanted: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let wanted = hex(Sha256::new_with_prefix(&paste));
     // In one message, before the process begins to read.
     terminal.type_in(paste).await?;
     terminal.shows(&wanted).await?;
