@@ -5,6 +5,7 @@
 //! as not set.
 
 mod computer;
+mod init;
 mod parse;
 mod report;
 
@@ -15,7 +16,7 @@ use browserd_devtools::upstream::Fixed;
 use browserd_server::{HostPattern, Origin};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-pub(crate) use self::report::Refused;
+pub(crate) use self::{init::Init, report::Refused};
 
 /// The prefix under which existing images set the daemon's variables.
 const PREFIX: &str = "KERNEL_IMAGES_API_";
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Serve(Box<Serve>),
     /// Prepare the profile and the display, then become Chromium.
     Chromium(Box<Launch>),
+    /// Be the first process of a machine: run the daemon and the services.
+    Init(Box<Init>),
     /// Print the API's OpenAPI document.
     Openapi,
 }
@@ -244,12 +247,20 @@ pub(crate) struct Launch {
 impl Cli {
     /// Reads the command line and the environment.
     pub(crate) fn read() -> Result<Self, Refused> {
-        let arguments: Vec<OsString> = std::env::args_os().collect();
+        Self::from_arguments(&std::env::args_os().collect::<Vec<_>>())
+    }
+
+    /// What a command of this program would read from the environment alone.
+    pub(crate) fn of(command: &str) -> Result<Self, Refused> {
+        Self::from_arguments(&["browserd".into(), command.into()])
+    }
+
+    fn from_arguments(arguments: &[OsString]) -> Result<Self, Refused> {
         let mut command = with_variables(Self::command());
         command
-            .try_get_matches_from_mut(&arguments)
+            .try_get_matches_from_mut(arguments)
             .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| Refused::new(&error, &command, &arguments))
+            .map_err(|error| Refused::new(&error, &command, arguments))
     }
 }
 

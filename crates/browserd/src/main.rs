@@ -1,7 +1,9 @@
-//! `browserd`: reads the settings, then serves, becomes Chromium, or prints the document.
+//! `browserd`: reads the settings, then serves, becomes Chromium, runs a machine, or prints the
+//! document.
 
 mod children;
 mod config;
+mod init;
 mod log;
 mod serve;
 mod shutdown;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Serve(settings) => run(*settings),
         Command::Chromium(settings) => launch(*settings),
+        Command::Init(settings) => return init::run(&settings),
         Command::Openapi => return print(&browserd_server::openapi_yaml()),
     };
     match done {
