@@ -56,6 +56,20 @@ pub fn process_time() -> Duration {
     Duration::from_secs(number("PROCESS_TEST_SECONDS", 3))
 }
 
+/// How often a random text is typed: `TYPING_ROUNDS`, 2 unless set.
+#[must_use]
+pub fn typing_rounds() -> u64 {
+    number("TYPING_ROUNDS", 2)
+}
+
+/// The container engine's client with its options: `DOCKER`, or `docker`.
+#[must_use]
+pub fn docker() -> Vec<String> {
+    let value = variable("DOCKER").unwrap_or_else(|| "docker".into());
+    let words = value.to_string_lossy();
+    words.split_whitespace().map(ToOwned::to_owned).collect()
+}
+
 /// The daemon's binary: `BROWSERD_BIN`, or the one beside this test's own binary.
 pub fn browserd() -> anyhow::Result<PathBuf> {
     if let Some(path) = variable("BROWSERD_BIN") {

@@ -4,6 +4,7 @@
 mod basics;
 mod callers;
 mod clients;
+mod computer;
 mod discovery;
 mod errors;
 mod files;
@@ -67,6 +68,17 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             files_for_typescript
             logs_for_python
             logs_for_typescript
+            computer_for_python
+            computer_for_typescript
+        }
+        computer {
+            typed_text_is_what_arrives
+            every_button_and_turn_reaches_the_page
+            clicks_select_words_and_lines_and_drags_move_things
+            nothing_stays_down_when_a_client_goes_away
+            screenshots_show_the_page_at_any_size
+            the_clipboard_is_shared_with_the_page
+            a_killed_x_server_is_503_and_then_works_again
         }
         callers {
             no_page_gets_in_and_real_clients_do

@@ -1,0 +1,296 @@
+//! The mouse, the keyboard, the screen and the clipboard, with a page in a real Chromium that
+//! records what reaches it.
+
+mod desk;
+
+use std::time::Duration;
+
+use browserd_e2e::{assert_eventually, settings, stack};
+use futures_util::future::try_join_all;
+use rustix::process::Signal;
+use serde_json::json;
+
+use self::desk::{Desk, Picture, random_text};
+use crate::shared::Suite;
+
+type Outcome = anyhow::Result<()>;
+
+pub(crate) async fn every_button_and_turn_reaches_the_page(_: Suite) -> Outcome {
+    let mut desk = Desk::open().await?;
+    let (x, y) = desk.middle_of("#area").await?;
+    for (button, number) in [
+        ("left", 0),
+        ("middle", 1),
+        ("right", 2),
+        ("back", 3),
+        ("forward", 4),
+    ] {
+        desk.forget().await?;
+        let body = json!({"x": x, "y": y, "button": button, "hold_keys": ["Shift"]});
+        desk.act("click_mouse", &body).await?;
+        let wanted = format!("mousedown {number} S, mouseup {number} S");
+        desk.sees(&wanted).await?;
+    }
+    desk.forget().await?;
+    for (click_type, wanted) in [
+        ("down", "mousedown 0 -"),
+        ("up", "mousedown 0 -, mouseup 0 -"),
+    ] {
+        let body = json!({"x": x, "y": y, "click_type": click_type});
+        desk.act("click_mouse", &body).await?;
+        desk.sees(wanted).await?;
+    }
+    for (delta, wanted) in [
+        (json!({"delta_y": 2}), "wheel 0 +, wheel 0 +"),
+        (json!({"delta_y": -1}), "wheel 0 -"),
+        (json!({"delta_x": 1}), "wheel + 0"),
+        (json!({"delta_x": -1, "delta_y": 1}), "wheel 0 +, wheel - 0"),
+    ] {
+        desk.forget().await?;
+        let mut body = json!({"x": x, "y": y});
+        for (name, value) in delta.as_object().into_iter().flatten() {
+            body[name] = value.clone();
+        }
+        desk.act("scroll", &body).await?;
+        desk.sees(wanted).await?;
+    }
+    desk.close().await
+}
+
+pub(crate) async fn clicks_select_words_and_lines_and_drags_move_things(_: Suite) -> Outcome {
+    let mut desk = Desk::open().await?;
+    desk.script("text.value = 'first line here\\nsecond'")
+        .await?;
+    let (x, y) = desk.corner_of("#text").await?;
+    for (clicks, wanted) in [(2, "first"), (3, "first line here")] {
+        desk.click_elsewhere().await?;
+        let body = json!({"x": x + 12, "y": y + 12, "num_clicks": clicks});
+        desk.act("click_mouse", &body).await?;
+        assert_eventually!("the text is selected", {
+            let selected = desk
+                .script("text.value.slice(text.selectionStart, text.selectionEnd)")
+                .await?;
+            let selected = selected.as_str().unwrap_or_default().trim().to_owned();
+            if selected == wanted {
+                Ok(())
+            } else {
+                let seen = desk.script("[log.join(), innerHeight]").await?;
+                Err((clicks, selected, seen, x, y))
+            }
+        });
+    }
+    let (from, to) = (
+        desk.middle_of("#thing").await?,
+        desk.middle_of("#target").await?,
+    );
+    for smooth in [true, false] {
+        desk.click_elsewhere().await?;
+        desk.script("document.body.insertBefore(thing, target); 0")
+            .await?;
+        let body =
+            json!({"path": [[from.0, from.1], [to.0, to.1]], "smooth": smooth, "delay": 100});
+        desk.act("drag_mouse", &body).await?;
+        assert_eventually!("the thing is in the target", {
+            match desk.script("thing.parentNode === target").await?.as_bool() {
+                Some(true) => Ok(()),
+                other => Err(other),
+            }
+        });
+    }
+    let slider = desk.corner_of("#slider").await?;
+    let path = json!([[slider.0 + 8, slider.1 + 8], [slider.0 + 80, slider.1 + 8]]);
+    desk.act("drag_mouse", &json!({"path": path, "smooth": false}))
+        .await?;
+    assert_eventually!("the slider has moved", {
+        match desk.script("Number(slider.value)").await?.as_f64() {
+            Some(value) if value > 30.0 => Ok(()),
+            other => Err(other),
+        }
+    });
+    desk.close().await
+}
+
+pub(crate) async fn typed_text_is_what_arrives(_: Suite) -> Outcome {
+    let mut desk = Desk::open().await?;
+    let rounds = settings::typing_rounds();
+    for round in 0..rounds {
+        desk.empty_text().await?;
+        let text = random_text(round, 2_000);
+        desk.act("type", &json!({"text": text})).await?;
+        assert_eventually!(within: Duration::from_secs(30), "the text is the text", {
+            let arrived = desk.script("text.value").await?;
+            if arrived == text.as_str() { Ok(()) } else { Err(desk::first_difference(&text, &arrived)) }
+        });
+    }
+    desk.empty_text().await?;
+    // Ten at a time: each text arrives in one piece.
+    let texts: Vec<_> = (0..10)
+        .map(|n| format!("<{}é漢🦀{n}>", "abc".repeat(20)))
+        .collect();
+    let calls = texts.iter().map(|text| {
+        let desk = &desk;
+        async move { desk.call("type", &json!({"text": text})).await?.expect(200) }
+    });
+    try_join_all(calls).await?;
+    assert_eventually!(within: Duration::from_secs(30), "ten texts arrive", {
+        let arrived = desk.script("text.value").await?;
+        let arrived = arrived.as_str().unwrap_or_default().to_owned();
+        let length: usize = texts.iter().map(String::len).sum();
+        if arrived.len() == length { Ok(()) } else { Err(arrived) }
+    });
+    let arrived = desk.script("text.value").await?;
+    let arrived = arrived.as_str().unwrap_or_default();
+    assert!(texts.iter().all(|text| arrived.contains(text)), "{arrived}");
+    desk.close().await
+}
+
+pub(crate) async fn nothing_stays_down_when_a_client_goes_away(_: Suite) -> Outcome {
+    let mut desk = Desk::open().await?;
+    let (x, y) = desk.middle_of("#area").await?;
+    desk.empty_text().await?;
+    for (route, body, down, up) in [
+        (
+            "drag_mouse",
+            json!({"path": [[x, y], [x + 40, y + 40]], "smooth": false, "steps_per_segment": 1000, "step_delay_ms": 50}),
+            "mousedown 0 -",
+            "mouseup 0 -",
+        ),
+        (
+            "press_key",
+            json!({"keys": ["q"], "duration": 50_000}),
+            "keydown q",
+            "keyup q",
+        ),
+        (
+            "batch",
+            json!({"actions": [
+                {"type": "click_mouse", "click_mouse": {"x": x, "y": y, "click_type": "down"}},
+                {"type": "sleep", "sleep": {"duration_ms": 30_000}},
+            ]}),
+            "mousedown 0 -",
+            "mouseup 0 -",
+        ),
+    ] {
+        desk.forget().await?;
+        {
+            let begun = desk.call(route, &body);
+            let mut begun = std::pin::pin!(begun);
+            let seen = async {
+                loop {
+                    if desk.heard(down).await? {
+                        return anyhow::Ok(());
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::select! {
+                answer = &mut begun => anyhow::bail!("{route} ended by itself: {:?}", answer?.status),
+                seen = tokio::time::timeout(settings::patience(Duration::from_secs(30)), seen) => seen??,
+            }
+        }
+        assert_eventually!("it is released", {
+            if desk.heard(up).await? {
+                Ok(())
+            } else {
+                Err("still down")
+            }
+        });
+    }
+    desk.close().await
+}
+
+pub(crate) async fn screenshots_show_the_page_at_any_size(_: Suite) -> Outcome {
+    let mut desk = Desk::open().await?;
+    desk.act("cursor", &json!({"hidden": true})).await?;
+    for (width, height) in [(1024, 768), (390, 844), (320, 240), (1920, 1080)] {
+        let answer = desk.resize(width, height).await?;
+        assert_eq!(
+            (answer["width"].as_u64(), answer["height"].as_u64()),
+            (Some(width), Some(height))
+        );
+        assert_eventually!("the page follows", {
+            let inner = desk.script("innerWidth").await?;
+            if inner == width { Ok(()) } else { Err(inner) }
+        });
+    }
+    let place = desk.corner_of("#colour").await?;
+    let region = json!({"x": place.0, "y": place.1, "width": 20, "height": 10});
+    assert_eventually!("the colour is on the picture", {
+        let picture = desk.picture(&json!({"region": region})).await?;
+        let wanted = Picture::filled(20, 10, [12, 200, 99]);
+        if picture == wanted {
+            Ok(())
+        } else {
+            Err(picture)
+        }
+    });
+    let half = desk
+        .picture(&json!({"region": region, "scale": 0.5}))
+        .await?;
+    assert!(half == Picture::filled(10, 5, [12, 200, 99]), "{half:?}");
+    let whole = desk.picture(&json!({})).await?;
+    assert_eq!((whole.width, whole.height), (1920, 1080));
+    for format in ["jpeg", "webp"] {
+        let answer = desk
+            .call("screenshot", &json!({"format": format}))
+            .await?
+            .expect(200)?;
+        assert_eq!(
+            answer.header("content-type"),
+            Some(&*format!("image/{format}"))
+        );
+    }
+    desk.close().await
+}
+
+pub(crate) async fn the_clipboard_is_shared_with_the_page(_: Suite) -> Outcome {
+    let mut desk = Desk::open().await?;
+    let long = random_text(7, 300_000);
+    for text in ["grüße 世界 🙂", &long] {
+        desk.call("clipboard/write", &json!({"text": text}))
+            .await?
+            .expect(200)?;
+        desk.empty_text().await?;
+        desk.act("press_key", &json!({"keys": ["ctrl+v"]})).await?;
+        assert_eventually!(within: Duration::from_secs(30), "it is pasted", {
+            let arrived = desk.script("text.value").await?;
+            if arrived == text { Ok(()) } else { Err(desk::first_difference(text, &arrived)) }
+        });
+        assert_eq!(desk.script("navigator.clipboard.readText()").await?, text);
+        desk.call("clipboard/write", &json!({"text": "other"}))
+            .await?
+            .expect(200)?;
+        desk.act("press_key", &json!({"keys": ["ctrl+a", "ctrl+c"]}))
+            .await?;
+        assert_eventually!(within: Duration::from_secs(30), "it is copied", {
+            let read = desk.call("clipboard/read", &json!({})).await?.expect(200)?;
+            let read: serde_json::Value = read.json()?;
+            if read["text"] == text { Ok(()) } else { Err(desk::first_difference(text, &read["text"])) }
+        });
+    }
+    desk.close().await
+}
+
+pub(crate) async fn a_killed_x_server_is_503_and_then_works_again(_: Suite) -> Outcome {
+    let desk = Desk::open().await?;
+    let pid = desk.stack.pid("xvfb").await?;
+    let everything = [
+        ("move_mouse", json!({"x": 5, "y": 6, "smooth": false})),
+        ("get_mouse_position", json!({})),
+        ("screenshot", json!({})),
+        ("clipboard/read", json!({})),
+        ("cursor", json!({"hidden": false})),
+    ];
+    stack::kill(pid, Signal::KILL)?;
+    assert_eventually!(within: Duration::from_secs(60), "everything works again", {
+        let mut answers = Vec::new();
+        for (route, body) in &everything {
+            let status = desk.call(route, body).await?.status.as_u16();
+            assert!([200, 503].contains(&status), "{route}: {status}");
+            answers.push((route, status));
+        }
+        if answers.iter().all(|(_, status)| *status == 200) { Ok(()) } else { Err(answers) }
+    });
+    assert_ne!(desk.stack.pid("xvfb").await?, pid);
+    Ok(())
+}
