@@ -157,7 +157,7 @@ pub struct ScrollRequest {
 #[serde(deny_unknown_fields)]
 pub struct TypeTextRequest {
     /// The text. A line end is Return, a tab is Tab.
-    #[schema(max_length = 100000)]
+    #[schema(max_length = 100_000)]
     pub text: String,
     /// Milliseconds after each character.
     #[serde(default)]
