@@ -1,7 +1,7 @@
 # Thin verbs; the work is in cargo and in scripts/. On a fresh Debian 12 each installs what it
 # needs through apt; only Rust and make must be there.
 
-.PHONY: help run up down build test soak fuzz bench lint fmt openapi runtime
+.PHONY: help run up down build test soak fuzz bench lint fmt openapi image e2e-image runtime
 
 help:
 	@echo 'make run      Chromium with browserd in front of it, in the foreground (Ctrl-C stops)'
@@ -15,6 +15,8 @@ help:
 	@echo 'make lint     formatting, clippy, docs, openapi.yaml, dependencies'
 	@echo 'make fmt      formats the code'
 	@echo 'make openapi  writes openapi.yaml anew from the types'
+	@echo 'make image    the images, headless and headful, with their sizes'
+	@echo 'make e2e-image  the images, and the tests that run them'
 
 run: runtime build
 	@scripts/dev run
@@ -65,3 +67,9 @@ fmt:
 openapi:
 	cargo run --quiet --locked -p browserd -- openapi > openapi.yaml.new
 	mv openapi.yaml.new openapi.yaml
+
+image:
+	@images/engine images/build
+
+e2e-image:
+	@images/engine images/e2e

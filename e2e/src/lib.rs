@@ -16,6 +16,7 @@ pub mod case;
 pub mod cdp;
 pub mod chromium;
 pub mod clients;
+pub mod container;
 pub mod daemon;
 pub mod echo;
 pub mod endpoints;

@@ -90,9 +90,10 @@ impl Kept {
     pub(crate) fn ended(&mut self, how: Ended) {
         self.pid = None;
         self.plan();
-        let pause_ms = self.due.map_or(0, |due| {
-            due.saturating_duration_since(Instant::now()).as_millis()
+        let pause = self.due.map_or(Duration::ZERO, |due| {
+            due.saturating_duration_since(Instant::now())
         });
+        let pause_ms = pause.as_secs_f64() * 1000.0;
         let program = self.program.name;
         match how {
             Ended::Exited(status) => tracing::error!(program, status, pause_ms, "ended"),

@@ -1,0 +1,90 @@
+//! The images, run by a container engine as docs/images.md says. `make e2e-image` builds them and
+//! runs this; `cargo test` alone does not.
+
+mod bad_input;
+mod life;
+mod user_data;
+
+use std::{process::ExitCode, sync::Arc};
+
+use browserd_e2e::{
+    case::{self, Verdict},
+    container,
+};
+use libtest_mimic::{Arguments, Completion, Trial};
+use tokio::runtime::{Handle, Runtime};
+
+/// The images that every test runs with.
+const IMAGES: [&str; 2] = ["browserd-headless", "browserd-headful"];
+
+/// An image's name.
+type Image = Arc<str>;
+
+/// Lists tests by their path; each is an `async fn(Image) -> anyhow::Result<()>`.
+macro_rules! tests {
+    ($handle:ident, $image:ident: $($module:ident { $($name:ident)* })*) => {
+        vec![$($(trial(
+            concat!(stringify!($module), "::", stringify!($name)),
+            $handle,
+            $image,
+            $module::$name,
+        )),*),*]
+    };
+}
+
+fn trial<F>(name: &str, handle: &Handle, image: &str, test: fn(Image) -> F) -> Trial
+where
+    F: Future<Output = anyhow::Result<()>> + 'static,
+{
+    let (handle, image) = (handle.clone(), Image::from(image));
+    Trial::ignorable_test(format!("{image}::{name}"), move || {
+        match handle.block_on(case::run(Box::pin(test(image)))) {
+            Verdict::Passed => Ok(Completion::Completed),
+            Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+            Verdict::Failed(report) => Err(report.into()),
+        }
+    })
+}
+
+fn trials(handle: &Handle, image: &str) -> Vec<Trial> {
+    tests![handle, image:
+        life {
+            is_ready_and_healthy_without_privileges
+            renderers_are_sandboxed
+            stops_in_time_and_starts_again
+            services_that_die_come_again
+            runs_with_the_options_of_the_compose_file
+        }
+        user_data {
+            survives_a_restart_a_stop_and_a_new_container
+            survives_a_kill
+        }
+        bad_input {
+            a_wrong_setting_is_told
+            little_shared_memory_is_told
+            a_full_volume_is_told
+        }
+    ]
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each container takes about a processor while it starts.
+    arguments.test_threads.get_or_insert(2);
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Err(error) = runtime.block_on(container::docker(&["version"])) {
+        eprintln!("no container engine answers: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    let trials = IMAGES
+        .iter()
+        .flat_map(|image| trials(runtime.handle(), image))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
