@@ -79,7 +79,7 @@ async fn a_display_that_does_not_answer_is_503() {
         let marked = answer
             .headers
             .get("x-should-retry")
-            .map(|value| value.as_bytes());
+            .map(http::HeaderValue::as_bytes);
         assert_eq!(marked, is_once(path).then_some(&b"false"[..]), "{path}");
     }
 }
@@ -98,6 +98,7 @@ async fn without_a_display_everything_is_501() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn what_cannot_be_is_refused_and_named() {
     let many: Vec<_> = (0..101)
         .map(|_| json!({"type": "sleep", "sleep": {"duration_ms": 0}}))

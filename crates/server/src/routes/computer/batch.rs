@@ -47,6 +47,7 @@ pub(crate) async fn batch_computer_actions(
 }
 
 /// The action, if it has the one field that its type is for.
+#[expect(clippy::too_many_lines, reason = "a table of the types")]
 fn convert_action(wire: ComputerAction) -> std::result::Result<Action, String> {
     let ComputerAction {
         r#type,
