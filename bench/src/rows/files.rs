@@ -312,11 +312,10 @@ pub(super) fn upload_580(bench: &Bench) -> anyhow::Result<Row> {
             )
         })
         .collect();
+    let content = [7; BYTES];
     let parts: Vec<(&str, &[u8])> = names
         .iter()
-        .flat_map(|(dest, path, file)| {
-            [(&**dest, path.as_bytes()), (&**file, &[7; BYTES] as &[u8])]
-        })
+        .flat_map(|(dest, path, file)| [(&**dest, path.as_bytes()), (&**file, &content[..])])
         .collect();
     let upload = form(&parts);
     let targets: Vec<_> = (0..FILES)

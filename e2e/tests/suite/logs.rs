@@ -85,7 +85,10 @@ pub(crate) async fn history_and_resuming(_: Suite) -> Outcome {
     assert_eq!(next(&mut events).await?, None);
 
     // A long line comes in pieces.
-    fs::write(&path, [&[b'x'; 1_500_000][..], b"\nshort\n"].concat())?;
+    fs::write(
+        &path,
+        [b"x".repeat(1_500_000), b"\nshort\n".to_vec()].concat(),
+    )?;
     let mut events = Events::open(at, &once(""), None).await?;
     let (_, first) = next(&mut events).await?.context("the stream ended")?;
     assert_eq!(first["continued"], true);

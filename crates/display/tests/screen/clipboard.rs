@@ -35,9 +35,12 @@ fn clipboard(xvfb: &Xvfb) -> (Clipboard, DropGuard) {
 /// A MiB and a bit of ASCII, Latin-1, CJK, emoji, right-to-left and line ends.
 fn mixed() -> String {
     let line = "plain, größer, 漢字かな, 👩‍👩‍👧 🦀, مرحبا שלום,\ttab\r\n";
-    let mut text: String = (0..).map(|n| format!("{n} {line}")).take(16_000).collect();
-    text.truncate(text.floor_char_boundary(1024 * 1024 + 13));
-    text
+    let text: String = (0..16_000).map(|n| format!("{n} {line}")).collect();
+    let whole = |(at, c): &(usize, char)| at + c.len_utf8() <= 1024 * 1024 + 13;
+    text.char_indices()
+        .take_while(whole)
+        .map(|(_, c)| c)
+        .collect()
 }
 
 fn xclip(xvfb: &Xvfb, arguments: &[&str]) -> Command {

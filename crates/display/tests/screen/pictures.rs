@@ -164,12 +164,15 @@ async fn a_burst_of_different_requests_gets_what_each_asked_for() {
 
 #[tokio::test]
 async fn the_scale_is_exact_and_the_colours_stay() {
+    use x11rb::{
+        protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _},
+        wrapper::ConnectionExt as _,
+    };
+
     let (xvfb, client) = painted(&[]).await;
     let (screen, _run) = screen(&xvfb);
     // Squares of one colour, which a halved picture shows exactly, away from their edges.
     let gc = client.window(region(0, 0, 640, 480));
-    use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _};
-    use x11rb::wrapper::ConnectionExt as _;
     let red = ChangeWindowAttributesAux::new().background_pixel(0x00ff_8001);
     client.x.change_window_attributes(gc, &red).unwrap();
     client.x.clear_area(false, gc, 0, 0, 640, 480).unwrap();

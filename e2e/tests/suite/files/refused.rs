@@ -14,11 +14,17 @@ pub(crate) async fn bad_paths_and_modes_are_named(_: Suite) -> Outcome {
     fs::create_dir(machine.path("dir"))?;
     fs::write(machine.path("file"), "x")?;
     std::os::unix::fs::symlink("loop", machine.path("loop"))?;
-    let long = format!("/{}", "n".repeat(5_000));
-    let (dir, file) = (machine.path("dir"), machine.path("file"));
-    let (looped, none) = (machine.path("loop"), machine.path("none"));
-    let inside = format!("{file}/inside");
+    paths(&machine).await?;
+    kinds(&machine).await?;
+    modes_and_owners(&machine).await?;
+    assert_eq!(fs::read(machine.path("file"))?, b"x");
+    Ok(())
+}
 
+/// Paths that cannot be, at every route that takes one.
+async fn paths(machine: &Machine) -> Outcome {
+    let file = machine.path("file");
+    let long = format!("/{}", "n".repeat(5_000));
     let everywhere = [
         ("relative/path", "is not absolute"),
         ("/a/../b", "has a component \"..\""),
@@ -35,27 +41,34 @@ pub(crate) async fn bad_paths_and_modes_are_named(_: Suite) -> Outcome {
             "download_dir_zstd",
         ] {
             let call = Call::get(format!("/fs/{route}?path={path}"));
-            is_refused(&machine, call, 400, &["path: ", named]).await?;
+            is_refused(machine, call, 400, &["path: ", named]).await?;
         }
         let call = Call::new(Method::PUT, format!("/fs/write_file?path={path}"));
-        is_refused(&machine, call, 400, &["path: ", named]).await?;
+        is_refused(machine, call, 400, &["path: ", named]).await?;
         let path = path.replace("%00", "\0");
         for route in ["create_directory", "delete_file", "delete_directory"] {
             let call = json_call(Method::PUT, &format!("/fs/{route}"), &json!({"path": path}));
-            is_refused(&machine, call, 400, &["path: ", named]).await?;
+            is_refused(machine, call, 400, &["path: ", named]).await?;
         }
         let body = json!({"path": path, "mode": "644"});
         let call = json_call(Method::PUT, "/fs/set_file_permissions", &body);
-        is_refused(&machine, call, 400, &["path: ", named]).await?;
+        is_refused(machine, call, 400, &["path: ", named]).await?;
         let call = json_call(Method::POST, "/fs/watch", &json!({"path": path}));
-        is_refused(&machine, call, 400, &["path: ", named]).await?;
+        is_refused(machine, call, 400, &["path: ", named]).await?;
         for route in ["move", "copy"] {
             let body = json!({"src_path": file, "dest_path": path});
             let call = json_call(Method::PUT, &format!("/fs/{route}"), &body);
-            is_refused(&machine, call, 400, &["dest_path: ", named]).await?;
+            is_refused(machine, call, 400, &["dest_path: ", named]).await?;
         }
     }
+    Ok(())
+}
 
+/// Directories where files are meant, the reverse, and what is not there.
+async fn kinds(machine: &Machine) -> Outcome {
+    let (dir, file) = (machine.path("dir"), machine.path("file"));
+    let (looped, none) = (machine.path("loop"), machine.path("none"));
+    let inside = format!("{file}/inside");
     let get = |route: &str, path: &str| Call::get(format!("/fs/{route}?path={path}"));
     let put = |route: &str, path: &str| {
         json_call(Method::PUT, &format!("/fs/{route}"), &json!({"path": path}))
@@ -81,47 +94,59 @@ pub(crate) async fn bad_paths_and_modes_are_named(_: Suite) -> Outcome {
         (put("create_directory", &file), 409, "exists"),
         (put("create_directory", &inside), 400, "not a directory"),
     ] {
-        is_refused(&machine, call, status, &[named]).await?;
+        is_refused(machine, call, status, &[named]).await?;
     }
+    Ok(())
+}
 
+async fn modes_and_owners(machine: &Machine) -> Outcome {
+    let (file, none) = (machine.path("file"), machine.path("none"));
     for mode in ["999", "rwx", "", "10000"] {
         for (route, body) in [
             ("set_file_permissions", json!({"path": file, "mode": mode})),
             ("create_directory", json!({"path": none, "mode": mode})),
         ] {
             let call = json_call(Method::PUT, &format!("/fs/{route}"), &body);
-            is_refused(&machine, call, 400, &["mode: "]).await?;
+            is_refused(machine, call, 400, &["mode: "]).await?;
         }
         let call = machine.write("file", &format!("&mode={mode}"), "y");
-        is_refused(&machine, call, 400, &["mode: "]).await?;
+        is_refused(machine, call, 400, &["mode: "]).await?;
     }
     let body = json!({"path": file, "mode": "644", "owner": "nobody-of-that-name"});
     let call = json_call(Method::PUT, "/fs/set_file_permissions", &body);
-    is_refused(&machine, call, 400, &["no user", "nobody-of-that-name"]).await?;
-    assert_eq!(fs::read(&file)?, b"x");
-    Ok(())
+    is_refused(machine, call, 400, &["no user", "nobody-of-that-name"]).await
 }
 
 pub(crate) async fn bad_requests_are_named(_: Suite) -> Outcome {
     let machine = Machine::start().await?;
     fs::write(machine.path("file"), "x")?;
+    forms(&machine).await?;
+    content_types(&machine).await?;
+    parameters(&machine).await?;
+    assert_eq!(fs::read(machine.path("file"))?, b"x");
+    assert!(!fs::exists(machine.path("dest"))?);
+    Ok(())
+}
+
+fn form(route: &str, parts: &[(&str, &str)]) -> Call {
+    let parts: String = parts
+        .iter()
+        .map(|(name, content)| {
+            let disposition = format!("Content-Disposition: form-data; name=\"{name}\"");
+            ["--b", &disposition, "", content, ""].join("\r\n")
+        })
+        .collect();
+    let kind = "multipart/form-data; boundary=b";
+    Call::new(Method::POST, format!("/fs/{route}")).body(kind, format!("{parts}--b--\r\n"))
+}
+
+/// Forms with unknown, missing, doubled and wrong parts.
+async fn forms(machine: &Machine) -> Outcome {
     let dest = machine.path("dest");
-    let form = |route: &str, parts: &[(&str, &str)]| {
-        let mut body = String::new();
-        for (name, content) in parts {
-            body.push_str(&format!(
-                "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n"
-            ));
-        }
-        body.push_str("--b--\r\n");
-        let kind = "multipart/form-data; boundary=b";
-        Call::new(Method::POST, format!("/fs/{route}")).body(kind, body)
-    };
-    let file = |name, content| (name, content);
     for (call, status, named) in [
         (form("upload", &[("other", "x")]), 400, "other: unknown"),
         (form("upload", &[]), 400, "missing"),
-        (form("upload", &[file("file", "x")]), 400, "dest_path: "),
+        (form("upload", &[("file", "x")]), 400, "dest_path: "),
         (form("upload", &[("dest_path", &dest)]), 400, "file: "),
         (
             form("upload", &[("files[3][dest_path]", &dest)]),
@@ -155,28 +180,31 @@ pub(crate) async fn bad_requests_are_named(_: Suite) -> Outcome {
             "strip_components: ",
         ),
     ] {
-        is_refused(&machine, call, status, &[named]).await?;
+        is_refused(machine, call, status, &[named]).await?;
     }
+    Ok(())
+}
+
+async fn content_types(machine: &Machine) -> Outcome {
     for route in ["upload", "upload_zip", "upload_zstd"] {
         let path = format!("/fs/{route}");
         let call = json_call(Method::POST, &path, &json!({"file": 1}));
-        is_refused(
-            &machine,
-            call,
-            415,
-            &["Content-Type", "multipart/form-data"],
-        )
-        .await?;
+        is_refused(machine, call, 415, &["Content-Type", "multipart/form-data"]).await?;
         let bare = Call::new(Method::POST, &*path).body("multipart/form-data", "x");
-        is_refused(&machine, bare, 400, &["boundary"]).await?;
+        is_refused(machine, bare, 400, &["boundary"]).await?;
         let cut = Call::new(Method::POST, &*path).body(
             "multipart/form-data; boundary=b",
             "--b\r\nContent-Disposition: form-data; name=\"dest_path\"\r\n\r\n/cut",
         );
-        is_refused(&machine, cut, 400, &["dest_path: ", "ended before"]).await?;
+        is_refused(machine, cut, 400, &["dest_path: ", "ended before"]).await?;
     }
     let plain = Call::new(Method::PUT, "/fs/delete_file").body("text/plain", "{}");
-    is_refused(&machine, plain, 415, &["application/json"]).await?;
+    is_refused(machine, plain, 415, &["application/json"]).await?;
+    Ok(())
+}
+
+/// Parameters and fields that are missing, unknown or cannot be.
+async fn parameters(machine: &Machine) -> Outcome {
     for (call, named) in [
         (Call::get("/fs/read_file"), "path"),
         (Call::get("/fs/list_files?path=/&limit=0"), "limit: "),
@@ -200,12 +228,10 @@ pub(crate) async fn bad_requests_are_named(_: Suite) -> Outcome {
         ),
         (machine.write("file", "&offset=-1", "y"), "offset: "),
     ] {
-        is_refused(&machine, call, 400, &[named]).await?;
+        is_refused(machine, call, 400, &[named]).await?;
     }
     let past = machine.read("file").header("range", "bytes=1-");
-    is_refused(&machine, past, 416, &["Range: "]).await?;
-    assert_eq!(fs::read(machine.path("file"))?, b"x");
-    assert!(!fs::exists(dest)?);
+    is_refused(machine, past, 416, &["Range: "]).await?;
     Ok(())
 }
 

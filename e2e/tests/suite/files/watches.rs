@@ -1,6 +1,10 @@
 //! Watches as event streams.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use browserd_e2e::{Call, settings, sse::Events};
@@ -39,13 +43,13 @@ pub(crate) async fn a_burst_is_told_whole(_: Suite) -> Outcome {
     let machine = Machine::start().await?;
     let id = watch(&machine, &machine.path("")).await?;
     let mut events = open(&machine, &id, None).await?;
-    let mut left = BTreeMap::new();
+    let mut left = BTreeSet::new();
     for n in 0..FILES {
         let folder = machine.path(&format!("{}/{}", n % 7, n % 13));
         fs::create_dir_all(&folder)?;
         let path = format!("{folder}/{n}");
         fs::write(&path, "x")?;
-        left.insert(path, ());
+        left.insert(path);
     }
     let mut seen = BTreeMap::new();
     while !left.is_empty() {
