@@ -2,7 +2,7 @@
 //!
 //! # Theory of operation
 //!
-//! [`run`] prepares the machine (module `machine`), and runs two programs for as long as the machine
+//! [`run()`] prepares the machine (module `machine`), and runs two programs for as long as the machine
 //! lives: the daemon, and supervisord with the services. The daemon comes first and waits for
 //! nobody, so `/healthz` answers while the rest comes up; supervisord, which needs the folders,
 //! comes right after. What else depends on something waits for it by itself: the launcher of
