@@ -23,7 +23,14 @@ const POLITE: &str = "trap 'echo bye >$0.bye; echo bye; exit 0' TERM; echo hello
 fn possible() -> bool {
     #[expect(clippy::disallowed_methods, reason = "no runtime runs here")]
     let tried = Command::new("unshare")
-        .args(["--pid", "--mount", "--uts", "--fork", "true"])
+        .args([
+            "--pid",
+            "--mount",
+            "--uts",
+            "--mount-proc",
+            "--fork",
+            "true",
+        ])
         .output();
     let possible = tried.is_ok_and(|output| output.status.success());
     if !possible {
