@@ -27,9 +27,14 @@ impl Http {
 
     /// A POST of JSON, written out.
     pub(crate) fn post(&self, path: &str, body: &Value) -> String {
+        self.request("POST", path, body)
+    }
+
+    /// A request with a body of JSON, written out.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &Value) -> String {
         let (host, body) = (self.host, body.to_string());
         format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )

@@ -5,6 +5,7 @@ mod cdp_cpu;
 mod cdp_echo_8m;
 mod cdp_rtt;
 mod cdp_rtt_1k;
+mod computer;
 mod exec_rate;
 mod exec_rtt;
 mod files;
@@ -45,6 +46,14 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("upload_zip", files::upload_zip),
     ("upload_580", files::upload_580),
     ("log_line", files::log_line),
+    ("move_mouse", computer::move_mouse),
+    ("move_mouse_alone", computer::move_mouse_alone),
+    ("click_mouse", computer::click_mouse),
+    ("screenshot_png", computer::screenshot_png),
+    ("screenshot_jpeg", computer::screenshot_jpeg),
+    ("screenshot_cdp", computer::screenshot_cdp),
+    ("type_1000", computer::type_1000),
+    ("resize", computer::resize),
     ("start", start::measure),
     ("idle_rss", idle_rss::measure),
     ("binary_size", binary_size::measure),
