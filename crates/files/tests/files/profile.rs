@@ -15,7 +15,9 @@ use browserd_files::{ArchiveKind, Compression, PackFormat};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use crate::support::{Place, Tree, assert_same, pack, tree, unpack, whole_seconds};
+use crate::support::{
+    Place, Tree, assert_eventually, assert_same, pack, tree, unpack, whole_seconds,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Writes into each of the profile's databases, and then asks for another page.
@@ -81,8 +83,24 @@ fn chromium(profile: &Path, url: &str) -> Child {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .unwrap()
+}
+
+/// Whether a process of the group still runs: the browser's network service writes on when the
+/// browser itself has ended.
+fn runs(group: i32) -> bool {
+    let of_group = |stat: String| {
+        // The name, in parentheses, may hold anything.
+        let mut fields = stat.rsplit(") ").next()?.split(' ');
+        let (state, its_group) = (fields.next()?, fields.nth(1)?);
+        (state != "Z" && its_group.parse() == Ok(group)).then_some(())
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("stat")).ok())
+        .any(|stat| of_group(stat).is_some())
 }
 
 #[tokio::test]
@@ -106,6 +124,9 @@ async fn a_real_profile_survives_both_archives() {
     kill_process(pid, Signal::TERM).unwrap();
     let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
     ended.expect("it did not end").unwrap();
+    assert_eventually("all of the browser ends", || {
+        !runs(pid.as_raw_nonzero().get())
+    });
 
     // What a browser leaves that was killed, if this one has not left it anyway, and a socket.
     for (name, target) in [("SingletonLock", &lock), ("SingletonSocket", &socket)] {
