@@ -1,6 +1,8 @@
 //! What the routes work with: the handles of the domains, and the settings of this layer.
 
 use std::{
+    future::pending,
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +15,8 @@ use browserd_display::Desktop;
 use browserd_files::Files;
 use browserd_process as process;
 use browserd_supervisor as supervisor;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{listener::Limits, metrics::Metrics, middleware::caller::Rules, session::Sessions};
 
@@ -54,6 +57,8 @@ pub(crate) struct App {
     pub(crate) sessions: Sessions,
     /// Cancelled when streams that would go on for ever have to end.
     pub(crate) streams: CancellationToken,
+    /// The connections, and the work that outlives its request.
+    pub(crate) tasks: TaskTracker,
     draining: Arc<AtomicBool>,
 }
 
@@ -67,6 +72,7 @@ impl App {
             metrics,
             sessions,
             streams: CancellationToken::new(),
+            tasks: TaskTracker::new(),
             draining: Arc::default(),
         }
     }
@@ -75,6 +81,21 @@ impl App {
     pub(crate) fn desktop(&self) -> Result<&Desktop, browserd_display::Error> {
         let desktop = self.domains.desktop.as_ref();
         desktop.ok_or(browserd_display::Error::NoDisplay)
+    }
+
+    /// Does to its end what must not be left half-done when the client goes away meanwhile.
+    pub(crate) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        match self.tasks.spawn(work.in_current_span()).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The runtime goes down, and the caller with it.
+                Err(_) => pending().await,
+            },
+        }
     }
 
     /// Makes `/readyz` say no from now on, and ends the event streams.

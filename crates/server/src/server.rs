@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     sync::Semaphore,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, Config, Domains},
@@ -72,17 +72,17 @@ impl Server {
 
     /// Serves in tasks of its own until drained through the returned handle.
     pub fn run(self, config: Config, domains: Domains) -> Running {
-        let connections = TaskTracker::new();
         let stop = CancellationToken::new();
-        let shared = Shared {
-            slots: Arc::new(Semaphore::new(config.limits.connections)),
-            limits: config.limits.clone(),
-            stop: stop.clone(),
-            tracker: connections.clone(),
-        };
         let app = App::new(config, domains);
+        let limits = &app.config.limits;
+        let shared = Shared {
+            slots: Arc::new(Semaphore::new(limits.connections)),
+            limits: limits.clone(),
+            stop: stop.clone(),
+            tracker: app.tasks.clone(),
+        };
         let start = |name, socket, router: Router| {
-            connections.spawn(
+            app.tasks.spawn(
                 Listener {
                     name,
                     socket,
@@ -94,11 +94,7 @@ impl Server {
         start("api", self.api, router::api(&app));
         start("devtools", self.devtools, router::devtools(&app));
         start("metrics", self.metrics, router::metrics(&app));
-        Running {
-            app,
-            stop,
-            connections,
-        }
+        Running { app, stop }
     }
 }
 
@@ -107,7 +103,6 @@ impl Server {
 pub struct Running {
     app: App,
     stop: CancellationToken,
-    connections: TaskTracker,
 }
 
 impl Running {
@@ -115,7 +110,7 @@ impl Running {
     pub fn stop_accepting(&self) {
         self.app.begin_draining();
         self.stop.cancel();
-        self.connections.close();
+        self.app.tasks.close();
     }
 
     /// Tells every DevTools session that the daemon goes, and waits until all have ended.
@@ -127,13 +122,13 @@ impl Running {
         self.app.sessions.end_all().await;
     }
 
-    /// Waits until every connection has ended.
+    /// Waits until every connection has ended, and what was begun on one and must be finished.
     ///
     /// # Cancel safety
     ///
     /// Only the waiting stops.
     pub async fn end_connections(&self) {
-        self.connections.wait().await;
+        self.app.tasks.wait().await;
     }
 }
 

@@ -57,7 +57,10 @@ pub(crate) async fn patch_display(
     };
     let size = app.desktop()?.display.resize(change).await?;
     if request.restart_chromium {
-        app.domains.supervisor.restart(CHROMIUM, true).await?;
+        let supervisor = app.domains.supervisor.clone();
+        // Given up between stop and start, Chromium would stay stopped.
+        app.to_the_end(async move { supervisor.restart(CHROMIUM, true).await })
+            .await?;
     }
     Ok(Json(config(size)))
 }
