@@ -283,14 +283,139 @@ pub(crate) async fn a_killed_x_server_is_503_and_then_works_again(_: Suite) -> O
     ];
     stack::kill(pid, Signal::KILL)?;
     assert_eventually!(within: Duration::from_secs(60), "everything works again", {
-        let mut answers = Vec::new();
-        for (route, body) in &everything {
-            let status = desk.call(route, body).await?.status.as_u16();
-            assert!([200, 503].contains(&status), "{route}: {status}");
-            answers.push((route, status));
+        // All of them at once, twice.
+        let calls = everything.iter().chain(&everything).map(|(route, body)| {
+            let desk = &desk;
+            async move { anyhow::Ok((*route, desk.call(route, body).await?.status.as_u16())) }
+        });
+        let answers = try_join_all(calls).await?;
+        for (route, status) in &answers {
+            assert!([200, 503].contains(status), "{route}: {status}");
         }
         if answers.iter().all(|(_, status)| *status == 200) { Ok(()) } else { Err(answers) }
     });
     assert_ne!(desk.stack.pid("xvfb").await?, pid);
     Ok(())
+}
+
+pub(crate) async fn combinations_reach_the_browser_itself(_: Suite) -> Outcome {
+    let desk = Desk::open().await?;
+    desk.act("press_key", &json!({"keys": ["Ctrl+t"]})).await?;
+    desk.has_tabs("a new tab", |urls| {
+        urls.iter().filter(|url| !url.starts_with("file:")).count() == 2
+    })
+    .await?;
+    // The new tab's address field has the focus; Ctrl+L puts it there again.
+    let url = format!("file://{}/desk.html#second", desk.stack.scratch().display());
+    let actions = json!({"actions": [
+        {"type": "press_key", "press_key": {"keys": ["Ctrl+l"]}},
+        {"type": "type_text", "type_text": {"text": url}},
+        {"type": "set_cursor", "set_cursor": {"hidden": true}},
+        {"type": "press_key", "press_key": {"keys": ["Return"]}},
+        {"type": "set_cursor", "set_cursor": {"hidden": false}},
+    ]});
+    desk.act("batch", &actions).await?;
+    let is_second = |urls: &[String]| urls.iter().any(|url| url.ends_with("#second"));
+    desk.has_tabs("the typed address", is_second).await?;
+    desk.act("press_key", &json!({"keys": ["Ctrl+w"]})).await?;
+    desk.has_tabs("a closed tab", |urls| !is_second(urls))
+        .await?;
+    desk.act("press_key", &json!({"keys": ["Ctrl+Shift+t"]}))
+        .await?;
+    desk.has_tabs("the tab again", is_second).await?;
+    desk.close().await
+}
+
+pub(crate) async fn a_screenshot_waits_for_no_batch(_: Suite) -> Outcome {
+    let desk = Desk::open().await?;
+    let sleep = json!({"actions": [{"type": "sleep", "sleep": {"duration_ms": 30_000}}]});
+    let batch = desk.call("batch", &sleep);
+    let pictures = async {
+        for _ in 0..3 {
+            desk.picture(&json!({})).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        _ = batch => anyhow::bail!("the batch was there first"),
+        taken = pictures => taken?,
+    }
+    desk.close().await
+}
+
+pub(crate) async fn what_lies_outside_is_refused_and_nothing_pressed(_: Suite) -> Outcome {
+    let mut desk = Desk::open().await?;
+    desk.forget().await?;
+    let inside = json!({"type": "click_mouse", "click_mouse": {"x": 5, "y": 5}});
+    let outside = json!({"type": "click_mouse", "click_mouse": {"x": 1280, "y": 5}});
+    for (route, body, named) in [
+        ("click_mouse", json!({"x": 1280, "y": 5}), ["x: ", "1279"]),
+        ("click_mouse", json!({"x": 5, "y": 720}), ["y: ", "719"]),
+        ("click_mouse", json!({"x": -1, "y": 5}), ["x: ", "1279"]),
+        ("move_mouse", json!({"x": 5, "y": 5000}), ["y: ", "719"]),
+        (
+            "scroll",
+            json!({"x": 9999, "y": 5, "delta_y": 1}),
+            ["x: ", "1279"],
+        ),
+        (
+            "drag_mouse",
+            json!({"path": [[5, 5], [5, 720]]}),
+            ["path", "719"],
+        ),
+        (
+            "batch",
+            json!({"actions": [inside, outside]}),
+            ["1", "click_mouse"],
+        ),
+        (
+            "screenshot",
+            json!({"region": {"x": 1200, "y": 0, "width": 81, "height": 9}}),
+            ["region", "1280"],
+        ),
+    ] {
+        let answer = desk.call(route, &body).await?;
+        assert_eq!(
+            answer.status.as_u16(),
+            400,
+            "{route} {body}: {}",
+            answer.text()
+        );
+        for part in named {
+            assert!(
+                answer.text().contains(part),
+                "{route} {body}: {}",
+                answer.text()
+            );
+        }
+    }
+    // What is pressed next comes first.
+    let (x, y) = desk.middle_of("#area").await?;
+    let body = json!({"x": x, "y": y});
+    desk.act("click_mouse", &body).await?;
+    desk.sees("mousedown 0 -, mouseup 0 -").await?;
+    desk.close().await
+}
+
+pub(crate) async fn usual_sizes_have_their_refresh_rates(_: Suite) -> Outcome {
+    let desk = Desk::open().await?;
+    for (width, height, refresh) in [
+        (2560, 1440, 10),
+        (1920, 1080, 25),
+        (1920, 1200, 25),
+        (1440, 900, 25),
+        (1280, 800, 60),
+        (1200, 800, 60),
+        (1024, 768, 60),
+        (768, 1024, 60),
+        (390, 844, 60),
+        (3840, 2160, 60),
+        (321, 241, 60),
+    ] {
+        let wanted = json!({"width": width, "height": height, "refresh_rate": refresh});
+        assert_eq!(desk.resize(width, height).await?, wanted);
+        let told: serde_json::Value = desk.stack.at.api.get("/display").await?.json()?;
+        assert_eq!(told, wanted);
+    }
+    desk.close().await
 }

@@ -79,6 +79,10 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             screenshots_show_the_page_at_any_size
             the_clipboard_is_shared_with_the_page
             a_killed_x_server_is_503_and_then_works_again
+            combinations_reach_the_browser_itself
+            a_screenshot_waits_for_no_batch
+            what_lies_outside_is_refused_and_nothing_pressed
+            usual_sizes_have_their_refresh_rates
         }
         callers {
             no_page_gets_in_and_real_clients_do

@@ -137,6 +137,26 @@ impl Desk {
         self.stack.at.api.send(call).await?.expect(200)?.json()
     }
 
+    /// Waits until the addresses of the tabs are as they should be.
+    pub(super) async fn has_tabs(
+        &self,
+        what: &str,
+        are_right: impl Fn(&[String]) -> bool,
+    ) -> anyhow::Result<()> {
+        assert_eventually!("the tabs are as they should be", {
+            let targets = self.stack.at.targets().await?;
+            let pages = targets.iter().filter(|target| target["type"] == "page");
+            let urls = pages.filter_map(|page| page["url"].as_str().map(str::to_owned));
+            let urls: Vec<_> = urls.collect();
+            if are_right(&urls) {
+                Ok(())
+            } else {
+                Err((what, urls))
+            }
+        });
+        Ok(())
+    }
+
     /// Empties the page's log.
     pub(super) async fn forget(&mut self) -> anyhow::Result<()> {
         self.script("log.length = 0").await?;
