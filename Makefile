@@ -38,7 +38,7 @@ test:
 	@scripts/install images/packages/runtime.txt images/packages/build.txt e2e/packages.txt
 	@scripts/clients
 	cargo build --workspace --bins --locked
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 # The daemon and its readers at the speed of a release.
 soak:

@@ -16,8 +16,8 @@ use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{
-    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, getpid, getsid, pidfd_open,
-    set_child_subreaper, waitid,
+    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, getpid, pidfd_open, set_child_subreaper,
+    waitid,
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -288,11 +288,13 @@ fn reap(table: &mut Table, zombie: Pid) -> bool {
     true
 }
 
+/// Its session is compared as `/proc` shows it: that is 0 when the session began outside this PID
+/// namespace, as it does under `docker exec`, and 0 is no valid answer of `rustix`'s `getsid`.
 fn is_orphan(zombie: Pid) -> bool {
-    let Ok(own_session) = getsid(None) else {
+    let Some(own) = procfs::stat(getpid()) else {
         return false;
     };
-    procfs::stat(zombie).is_some_and(|stat| stat.is_zombie() && stat.session != number(own_session))
+    procfs::stat(zombie).is_some_and(|stat| stat.is_zombie() && stat.session != own.session)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod it {
     mod exec;
     mod groups;
+    mod namespace;
     mod refused;
     mod secrets;
     mod stop;
