@@ -12,11 +12,13 @@ pub use base::{Screen, base};
 pub use overlay::{Overlay, OverlayError};
 
 /// What stays ours, because the daemon finds and guards the browser by it: without the name's
-/// dashes. `--remote-debugging-address` would open the unguarded port to the network.
+/// dashes. `--remote-debugging-address` would open the unguarded port to the network. Debian's
+/// start script takes `--temp-profile` for another profile, and does not become Chromium then.
 const PROTECTED: &[&str] = &[
     "remote-debugging-address",
     "remote-debugging-pipe",
     "remote-debugging-port",
+    "temp-profile",
     "user-data-dir",
 ];
 

@@ -74,6 +74,7 @@ fn what_the_daemon_depends_on_cannot_be_overridden() {
         " --user-data-dir=/elsewhere",
         "--remote-debugging-pipe",
         "--remote-debugging-address=0.0.0.0",
+        "--temp-profile",
         "--",
     ];
     let dropped = flags.lay_over(&given);
