@@ -45,9 +45,15 @@ impl<'a> Desk<'a> {
         })?;
         let url = url(&stack);
         let session = bench.runtime.block_on(async {
-            let (target, session) = browser.open(&url).await?;
+            let (target, session) = browser.open("about:blank").await?;
             let target = json!({ "targetId": target });
             browser.call("Target.activateTarget", target).await?;
+            let in_page = Some(&*session);
+            browser.call_in(in_page, "Page.enable", json!({})).await?;
+            browser
+                .call_in(in_page, "Page.navigate", json!({ "url": url }))
+                .await?;
+            browser.event("Page.loadEventFired").await?;
             let painted = "new Promise(done => setTimeout(() => requestAnimationFrame(() => \
                            requestAnimationFrame(() => done(1))), 2000))";
             browser.evaluate(&session, painted).await?;
