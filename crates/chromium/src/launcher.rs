@@ -184,8 +184,9 @@ fn prepare_environment(account: &Account, display_num: u16) -> Result<Environmen
     Ok(environment)
 }
 
-/// Waits for the X server and gives its screen the initial size.
-fn prepare_screen(config: &Config) -> Result<Screen, Error> {
+/// Waits for the X server and gives its screen the initial size. Tells what Chromium's window
+/// is to fill, where no window manager sees to that.
+fn prepare_screen(config: &Config) -> Result<Option<Screen>, Error> {
     let display = Display::new(config.display_num);
     let deadline = Instant::now() + X_PATIENCE;
     let connection = loop {
@@ -202,18 +203,21 @@ fn prepare_screen(config: &Config) -> Result<Screen, Error> {
         source,
     };
     connection.set_initial_size(width, height).map_err(failed)?;
+    if connection.is_managed().map_err(failed)? {
+        return Ok(None);
+    }
     let size = connection.size().map_err(failed)?;
-    Ok(Screen {
+    Ok(Some(Screen {
         width: size.width,
         height: size.height,
-    })
+    }))
 }
 
 /// The arguments, and what was left out of them.
 fn command_line(
     config: &Config,
     overlay: &Overlay,
-    screen: Screen,
+    screen: Option<Screen>,
     as_root: bool,
 ) -> (Vec<String>, Vec<Dropped>) {
     let mut flags = flags::base(&config.data_dir, config.internal_port, screen);

@@ -17,7 +17,13 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use crate::{DEFAULT_REFRESH, Error, Size, error::Attempt as _, resize, stream::Bounded, window};
+use crate::{
+    DEFAULT_REFRESH, Error, Size,
+    error::Attempt as _,
+    resize,
+    stream::Bounded,
+    window::{self, Followers},
+};
 
 /// The property of the root window that says that the screen was given a size in this life of
 /// the server, and which (width, height, refresh rate; CARDINAL, format 32).
@@ -87,8 +93,13 @@ impl Connection {
         Ok(Size { refresh, ..root })
     }
 
-    /// Sets the size of the screen. Without a window manager, the windows that cover it, or else
-    /// the largest one, take the same size.
+    /// Whether a window manager is in charge of the windows on the screen.
+    pub fn is_managed(&self) -> Result<bool, Error> {
+        window::is_managed(self)
+    }
+
+    /// Sets the size of the screen. Windows that cover it follow: through their window manager,
+    /// or without one by themselves. Without one, and where none covers it, the largest does.
     pub fn set_size(&self, size: Size) -> Result<(), Error> {
         let size = size.check()?;
         self.check_randr()?;
@@ -97,16 +108,19 @@ impl Connection {
         self.x.grab_server().attempt("grab the X server")?;
         let done = self.set_size_alone(size);
         self.x.ungrab_server().attempt("let go of the X server")?;
-        done?;
-        self.round_trip()
+        let followers = done?;
+        self.round_trip()?;
+        followers.settle(self, size)
     }
 
     /// Does it while no other client may do anything.
-    fn set_size_alone(&self, size: Size) -> Result<(), Error> {
-        let followers = window::followers(self)?;
+    fn set_size_alone(&self, size: Size) -> Result<Followers, Error> {
+        let mut followers = window::followers(self)?;
+        followers.prepare(self, size)?;
         resize::resize(self, size)?;
         self.remember(size)?;
-        followers.fit(self, size)
+        followers.fit(self, size)?;
+        Ok(followers)
     }
 
     /// Sets the size of the screen to that of the configuration, unless it was given one in

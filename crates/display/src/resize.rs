@@ -86,19 +86,47 @@ fn refresh_of(mode: &ModeInfo) -> u16 {
     u16::try_from(rounded).unwrap_or(0)
 }
 
-/// Shows the screen in another size. The caller holds the server grabbed.
+/// Shows the screen in another size, or leaves it as it was. The caller holds the server grabbed.
 pub(crate) fn resize(connection: &Connection, size: Size) -> Result<(), Error> {
     let head = head(connection)?;
-    let mode = find_or_make_mode(connection, &head, size)?;
+    let shown = find_or_make_mode(connection, &head, size).and_then(|mode| {
+        show(connection, &head, mode, size)?;
+        Ok(mode)
+    });
+    let used = *shown.as_ref().unwrap_or(&head.mode);
+    // A mode too many does no harm, and is dropped with the next change.
+    let _ = drop_unused_modes(connection, used);
+    shown.map(|_| ())
+}
+
+/// Shows a mode of that size; puts things back where that fails.
+fn show(connection: &Connection, head: &Head, mode: Mode, size: Size) -> Result<(), Error> {
     let now = connection.root_size()?;
     let both = Size {
         width: now.width.max(size.width),
         height: now.height.max(size.height),
         ..size
     };
-    if (both.width, both.height) != (now.width, now.height) {
+    let is_same = |a: Size, b: Size| (a.width, a.height) == (b.width, b.height);
+    if !is_same(both, now) {
         set_screen_size(connection, both)?;
     }
+    let shown = set_mode(connection, head, mode, size).and_then(|()| {
+        if is_same(both, size) {
+            return Ok(());
+        }
+        set_screen_size(connection, size).inspect_err(|_| {
+            let _ = set_mode(connection, head, head.mode, now);
+        })
+    });
+    if shown.is_err() && !is_same(both, now) {
+        // What went wrong first is what is told.
+        let _ = set_screen_size(connection, now);
+    }
+    shown
+}
+
+fn set_mode(connection: &Connection, head: &Head, mode: Mode, size: Size) -> Result<(), Error> {
     let what = "set the mode of the screen";
     let answer = connection
         .x
@@ -115,16 +143,13 @@ pub(crate) fn resize(connection: &Connection, size: Size) -> Result<(), Error> {
         .attempt(what)?
         .reply()
         .attempt(what)?;
-    if answer.status != SetConfig::SUCCESS {
-        return Err(Error::NotTaken {
-            size,
-            status: answer.status,
-        });
+    if answer.status == SetConfig::SUCCESS {
+        return Ok(());
     }
-    if both != size {
-        set_screen_size(connection, size)?;
-    }
-    drop_unused_modes(connection, &head, mode)
+    Err(Error::NotTaken {
+        size,
+        status: answer.status,
+    })
 }
 
 fn set_screen_size(connection: &Connection, size: Size) -> Result<(), Error> {
@@ -189,8 +214,9 @@ fn make_mode(connection: &Connection, size: Size) -> Result<Mode, Error> {
 }
 
 /// Drops the modes that earlier calls made, so that they do not pile up in the server.
-fn drop_unused_modes(connection: &Connection, head: &Head, used: Mode) -> Result<(), Error> {
+fn drop_unused_modes(connection: &Connection, used: Mode) -> Result<(), Error> {
     let what = "drop an unused mode";
+    let head = head(connection)?;
     let mut names = head.resources.names.as_slice();
     for mode in &head.resources.modes {
         let (name, rest) = names.split_at(usize::from(mode.name_len).min(names.len()));
@@ -213,4 +239,95 @@ fn drop_unused_modes(connection: &Connection, head: &Head, used: Mode) -> Result
             .attempt(what)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader},
+        process::{Child, Command, Stdio},
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::Display;
+
+    /// An X server with a screen of 1000x800, which is the most that it can show.
+    struct Xvfb {
+        child: Child,
+        display: Display,
+    }
+
+    impl Xvfb {
+        fn start() -> Self {
+            let mut child = Command::new("Xvfb")
+                .args(["-displayfd", "1", "-noreset", "-ac", "-nolisten", "tcp"])
+                .args(["-screen", "0", "1000x800x24"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let told = child.stdout.take().unwrap();
+            BufReader::new(told).read_line(&mut line).unwrap();
+            let display = Display::new(line.trim().parse().unwrap());
+            Self { child, display }
+        }
+
+        fn connect(&self) -> Connection {
+            self.display.connect(Duration::from_secs(20)).unwrap()
+        }
+    }
+
+    impl Drop for Xvfb {
+        fn drop(&mut self) {
+            self.child.kill().unwrap();
+            self.child.wait().unwrap();
+        }
+    }
+
+    fn size(width: u16, height: u16) -> Size {
+        Size {
+            width,
+            height,
+            refresh: 60,
+        }
+    }
+
+    /// How many modes of ours the server has.
+    fn modes(connection: &Connection) -> usize {
+        let names = head(connection).unwrap().resources.names;
+        names
+            .windows(MODE_PREFIX.len())
+            .filter(|name| *name == MODE_PREFIX)
+            .count()
+    }
+
+    #[test]
+    fn a_size_that_the_server_refuses_changes_nothing() {
+        let xvfb = Xvfb::start();
+        let connection = xvfb.connect();
+        connection.set_size(size(500, 400)).unwrap();
+        for too_large in [size(1200, 400), size(320, 1000), size(1001, 801)] {
+            let error = connection.set_size(too_large).unwrap_err();
+            assert!(matches!(error, Error::Request { .. }), "{error:?}");
+            assert_eq!(connection.size().unwrap(), size(500, 400));
+            assert_eq!(modes(&connection), 1, "only the mode that is shown is left");
+        }
+        connection.set_size(size(1000, 800)).unwrap();
+        assert_eq!(connection.size().unwrap(), size(1000, 800));
+    }
+
+    #[test]
+    fn a_mode_that_is_refused_leaves_the_screen_as_it_was() {
+        let xvfb = Xvfb::start();
+        let connection = xvfb.connect();
+        connection.set_size(size(500, 400)).unwrap();
+        let head = head(&connection).unwrap();
+        for wanted in [size(800, 300), size(900, 700), size(320, 240)] {
+            // No mode has this number.
+            show(&connection, &head, Mode::MAX >> 4, wanted).unwrap_err();
+            assert_eq!(connection.size().unwrap(), size(500, 400), "{wanted}");
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Making the browser's window follow the screen.
 //!
-//! With a window manager a maximised window follows by itself, and a request of ours would be
-//! the manager's to judge. Without one, nobody else does it, and a window may have any size:
-//! also those below the 500 pixels at which `Browser.setWindowBounds` stops.
+//! With a window manager a maximised window follows by itself; what is left to do is to have it
+//! maximised, and to let it be small enough. Without one, nobody else does it, and a window may
+//! have any size: also those below the 500 pixels at which `Browser.setWindowBounds` stops.
+
+mod managed;
 
 use x11rb::{
     errors::ReplyError,
@@ -14,7 +16,12 @@ use x11rb::{
     },
 };
 
+use self::managed::Covering;
 use crate::{Connection, Error, Size, error::Attempt as _};
+
+/// How many pixels a window that covers the screen may leave free: Chromium makes itself one
+/// pixel smaller than told when it is told the size of the screen.
+const SHY: i32 = 1;
 
 /// A window directly on the screen.
 #[derive(Debug, Clone, Copy)]
@@ -34,13 +41,18 @@ impl TopLevel {
 
 /// What was on the screen before its size changed.
 #[derive(Debug)]
-pub(crate) struct Followers(Vec<Window>);
+pub(crate) enum Followers {
+    /// Nobody is in charge of these.
+    Free(Vec<Window>),
+    /// A window manager is.
+    Managed(Covering),
+}
 
-/// The windows that are to follow: those that cover the screen, or else the largest one. None
-/// where a window manager is in charge.
+/// The windows that are to follow: those that cover the screen, or else, without a window
+/// manager, the largest one.
 pub(crate) fn followers(connection: &Connection) -> Result<Followers, Error> {
-    if managed(connection)? {
-        return Ok(Followers(Vec::new()));
+    if is_managed(connection)? {
+        return Ok(Followers::Managed(Covering::find(connection)?));
     }
     let screen = connection.root_size()?;
     let windows = top_levels(connection, screen)?;
@@ -50,24 +62,45 @@ pub(crate) fn followers(connection: &Connection) -> Result<Followers, Error> {
         .map(|window| window.window)
         .collect();
     if !covering.is_empty() {
-        return Ok(Followers(covering));
+        return Ok(Followers::Free(covering));
     }
     let largest = windows.iter().max_by_key(|window| window.area());
-    Ok(Followers(
+    Ok(Followers::Free(
         largest.map(|window| window.window).into_iter().collect(),
     ))
 }
 
 impl Followers {
-    /// Gives them the size of the screen. One that is gone by now is passed over.
+    /// What they need before the screen gets its new size.
+    pub(crate) fn prepare(&mut self, connection: &Connection, screen: Size) -> Result<(), Error> {
+        match self {
+            Self::Free(_) => Ok(()),
+            Self::Managed(covering) => covering.let_shrink(connection, screen),
+        }
+    }
+
+    /// Sees to the windows for which asking once may not do, when others may act again.
+    pub(crate) fn settle(&self, connection: &Connection, screen: Size) -> Result<(), Error> {
+        match self {
+            Self::Free(_) => Ok(()),
+            Self::Managed(covering) => covering.settle(connection, screen),
+        }
+    }
+
+    /// Gives them the size of the screen, or has their manager do so. One that is gone by now
+    /// is passed over.
     pub(crate) fn fit(&self, connection: &Connection, screen: Size) -> Result<(), Error> {
+        let windows = match self {
+            Self::Free(windows) => windows,
+            Self::Managed(covering) => return covering.maximise(connection),
+        };
         let what = "give a window the size of the screen";
         let place = ConfigureWindowAux::new()
             .x(0)
             .y(0)
             .width(u32::from(screen.width))
             .height(u32::from(screen.height));
-        for &window in &self.0 {
+        for &window in windows {
             let cookie = connection
                 .x
                 .configure_window(window, &place)
@@ -80,7 +113,7 @@ impl Followers {
 
 /// Whether a window manager is in charge: only one client may redirect what others ask of the
 /// windows on the screen, and that one is the manager (ICCCM, section 4).
-fn managed(connection: &Connection) -> Result<bool, Error> {
+pub(crate) fn is_managed(connection: &Connection) -> Result<bool, Error> {
     let what = "ask for a window manager";
     let cookie = connection
         .x
@@ -110,18 +143,22 @@ fn top_levels(connection: &Connection, screen: Size) -> Result<Vec<TopLevel>, Er
         {
             continue;
         }
-        let reaches = |start: i16, len: u16, of: u16| {
-            start <= 0 && i32::from(start) + i32::from(len) >= i32::from(of)
-        };
         windows.push(TopLevel {
             window,
             width: place.width,
             height: place.height,
-            covers: reaches(place.x, place.width, screen.width)
-                && reaches(place.y, place.height, screen.height),
+            covers: covers((place.x, place.y), (place.width, place.height), screen),
         });
     }
     Ok(windows)
+}
+
+/// Whether a window at that place, of that size, covers the screen but for [`SHY`].
+fn covers(place: (i16, i16), size: (u16, u16), screen: Size) -> bool {
+    let reaches = |start: i16, len: u16, of: u16| {
+        start <= 0 && i32::from(start) + i32::from(len) + SHY >= i32::from(of)
+    };
+    reaches(place.0, size.0, screen.width) && reaches(place.1, size.1, screen.height)
 }
 
 /// An answer, or none where the window is gone.

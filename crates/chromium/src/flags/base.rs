@@ -13,14 +13,15 @@ pub struct Screen {
     pub height: u16,
 }
 
-/// The lowest layer of flags.
+/// The lowest layer of flags. `screen` is what the window should fill; where a window manager
+/// makes it do so there is none: given a place or a size, Chromium 156 is not maximised.
 ///
 /// Not among them, on purpose: `--disable-background-networking` (it stops the extension
 /// updater, and with it every extension installed by policy), `--disable-popup-blocking`,
 /// `--enable-automation` and other flags that change what sites see, and
 /// `--remote-allow-origins` (the relay sends no Origin; other callers should be refused).
 #[must_use]
-pub fn base(data_dir: &Path, internal_port: u16, screen: Screen) -> Flags {
+pub fn base(data_dir: &Path, internal_port: u16, screen: Option<Screen>) -> Flags {
     let mut flags = Flags::default();
     let mut set = |name: &str, value: &str| flags.set(name, Some(value));
 
@@ -33,11 +34,10 @@ pub fn base(data_dir: &Path, internal_port: u16, screen: Screen) -> Flags {
     // The X server is what input and screenshots use; a desktop's Wayland session must not win.
     set("ozone-platform", "x11");
     // Without a window manager the window is where and what these say.
-    set("window-position", "0,0");
-    set(
-        "window-size",
-        &format!("{},{}", screen.width, screen.height),
-    );
+    if let Some(Screen { width, height }) = screen {
+        set("window-position", "0,0");
+        set("window-size", &format!("{width},{height}"));
+    }
     // Discarded and frozen tabs make `connectOverCDP` hang for ever.
     set(
         "disable-features",

@@ -67,7 +67,7 @@ fn what_the_daemon_depends_on_cannot_be_overridden() {
         width: 1920,
         height: 1080,
     };
-    let mut flags = base(Path::new("/p"), 9223, screen);
+    let mut flags = base(Path::new("/p"), 9223, Some(screen));
     let given = [
         "--remote-debugging-port=1",
         "-remote-debugging-port=1",
@@ -160,7 +160,7 @@ proptest! {
     fn each_name_comes_once_and_the_protected_ones_stay(
         layers in prop::collection::vec(prop::collection::vec(argument(), 0..8), 0..4),
     ) {
-        let mut flags = base(Path::new("/p"), 9223, Screen { width: 640, height: 480 });
+        let mut flags = base(Path::new("/p"), 9223, Some(Screen { width: 640, height: 480 }));
         for layer in &layers {
             flags.lay_over(layer);
         }

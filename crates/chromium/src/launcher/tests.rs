@@ -171,10 +171,10 @@ fn the_command_line_has_three_layers_and_a_page() {
     let overlay = Overlay {
         flags: vec!["--lang=fr".to_owned()],
     };
-    let screen = Screen {
+    let screen = Some(Screen {
         width: 800,
         height: 600,
-    };
+    });
     let (line, dropped) = command_line(&config, &overlay, screen, false);
     for expected in [
         "--user-data-dir=/x/profile",
@@ -203,7 +203,20 @@ fn the_command_line_has_three_layers_and_a_page() {
     );
 
     let flags = vec!["https://a.example".to_owned()];
-    let (line, _) = command_line(&Config { flags, ..config }, &overlay, screen, false);
+    let (line, _) = command_line(
+        &Config {
+            flags,
+            ..config.clone()
+        },
+        &overlay,
+        screen,
+        false,
+    );
     assert_eq!(line.last().unwrap(), "https://a.example");
     assert!(!line.contains(&"about:blank".to_owned()));
+    assert!(line.contains(&"--start-maximized".to_owned()));
+
+    // A window manager makes the window fill the screen.
+    let (line, _) = command_line(&config, &overlay, None, false);
+    assert!(!line.iter().any(|one| one.starts_with("--window-")));
 }

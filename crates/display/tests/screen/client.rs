@@ -1,17 +1,20 @@
 //! A bare X client that draws.
 
+use std::process::Stdio;
+
 use browserd_display::Region;
+use tokio::process::{Child, Command};
 use x11rb::{
     connection::Connection as _,
     protocol::xproto::{
-        ConfigureWindowAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask,
+        AtomEnum, ConfigureWindowAux, ConnectionExt as _, CreateGCAux, CreateWindowAux, EventMask,
         ImageFormat, Window, WindowClass,
     },
     rust_connection::RustConnection,
     wrapper::ConnectionExt as _,
 };
 
-use crate::xvfb::Xvfb;
+use crate::xvfb::{Xvfb, eventually};
 
 /// A connection of the test's own.
 pub(crate) struct Client {
@@ -104,6 +107,45 @@ impl Client {
             width: place.width.into(),
             height: place.height.into(),
         }
+    }
+
+    /// How large a window is, without what its manager has put around it.
+    pub(crate) fn size(&self, window: Window) -> (u16, u16) {
+        let place = self.x.get_geometry(window).unwrap().reply().unwrap();
+        (place.width, place.height)
+    }
+
+    /// Where a window is on the screen, also within what its manager has put around it.
+    pub(crate) fn on_screen(&self, window: Window) -> (i16, i16) {
+        let place = self.x.translate_coordinates(window, self.root, 0, 0);
+        let place = place.unwrap().reply().unwrap();
+        (place.dst_x, place.dst_y)
+    }
+
+    /// Starts a window manager, which manages the windows that are there. It ends with the value.
+    pub(crate) async fn openbox(&self, xvfb: &Xvfb) -> Child {
+        let openbox = Command::new("openbox")
+            .arg("--sm-disable")
+            .env("DISPLAY", xvfb.name())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        eventually("the windows are managed", async || {
+            !self.managed().is_empty()
+        })
+        .await;
+        openbox
+    }
+
+    /// The windows of which a manager says that it manages them.
+    fn managed(&self) -> Vec<Window> {
+        let list = self.x.intern_atom(false, b"_NET_CLIENT_LIST").unwrap();
+        let list = list.reply().unwrap().atom;
+        let kind = AtomEnum::WINDOW;
+        let list = self.x.get_property(false, self.root, list, kind, 0, 100);
+        let list = list.unwrap().reply().unwrap();
+        list.value32().into_iter().flatten().collect()
     }
 }
 

@@ -3,15 +3,17 @@
 use browserd_display::{Display, Error, PRESETS, Resize, Size};
 use x11rb::{
     connection::Connection as _,
+    properties::WmSizeHints,
     protocol::xproto::{
-        ChangeWindowAttributesAux, ConnectionExt as _, CreateWindowAux, EventMask, WindowClass,
+        ChangeWindowAttributesAux, ConnectionExt as _, CreateWindowAux, EventMask, Window,
+        WindowClass,
     },
     wrapper::ConnectionExt as _,
 };
 
 use crate::{
     client::{Client, region},
-    xvfb::Xvfb,
+    xvfb::{Xvfb, eventually},
 };
 
 async fn large() -> Xvfb {
@@ -84,6 +86,42 @@ async fn with_a_manager_windows_are_left_to_it() {
         manager.x.poll_for_event().unwrap().is_none(),
         "nothing was asked of the manager"
     );
+}
+
+/// A window that covers the screen and wants to be no smaller than Chromium's does.
+fn large_at_least(client: &Client) -> Window {
+    let window = client.window(region(0, 0, 1279, 719));
+    let hints = WmSizeHints {
+        min_size: Some((500, 87)),
+        ..WmSizeHints::default()
+    };
+    hints.set_normal_hints(&client.x, window).unwrap();
+    client.x.sync().unwrap();
+    window
+}
+
+#[tokio::test]
+async fn a_real_manager_makes_windows_follow_at_any_size() {
+    let xvfb = large().await;
+    let client = Client::new(&xvfb);
+    let covering = large_at_least(&client);
+    let small = client.window(region(30, 40, 200, 100));
+    let _openbox = client.openbox(&xvfb).await;
+    for (width, height) in [(1024, 768), (390, 844), (320, 240), (3840, 2160)] {
+        let before = client.size(small);
+        resize(&xvfb.display(), width, height).await;
+        eventually("the window follows", async || {
+            let (x, y) = client.on_screen(covering);
+            let (across, down) = client.size(covering);
+            // Its manager has decorated it.
+            (0..=30).contains(&x)
+                && (0..=30).contains(&y)
+                && (width - 30..=width).contains(&across)
+                && (height - 40..=height).contains(&down)
+        })
+        .await;
+        assert_eq!(client.size(small), before);
+    }
 }
 
 #[tokio::test]
