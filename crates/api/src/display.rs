@@ -32,7 +32,8 @@ pub struct PatchDisplayRequest {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub require_idle: bool,
-    /// Restart Chromium afterwards. The window follows the screen without it too.
+    /// Close Chromium in good order afterwards and start it again, which takes a second or more. The
+    /// window follows the screen without it too.
     #[serde(default)]
     pub restart_chromium: bool,
 }

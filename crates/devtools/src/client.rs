@@ -114,7 +114,15 @@ pub async fn open_websocket(
     path: &str,
     key: &str,
 ) -> Result<Opened, OpenError> {
-    let peer = endpoint.peer();
+    open_websocket_at(endpoint.peer(), path, key).await
+}
+
+/// As [`open_websocket`], at an address that is not proven.
+pub(crate) async fn open_websocket_at(
+    peer: &Peer,
+    path: &str,
+    key: &str,
+) -> Result<Opened, OpenError> {
     let mut request = request(peer, Method::GET, path)?;
     let headers = request.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

@@ -19,6 +19,7 @@
 mod endpoint;
 mod log;
 mod prove;
+mod quit;
 mod source;
 mod state;
 mod verdict;
@@ -32,6 +33,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use self::endpoint::{Endpoint, Peer};
+pub use self::quit::{QuitError, quit};
 pub use self::source::{Fixed, ParseFixedError, Source};
 use self::state::{Shared, View};
 use self::watcher::Watcher;
@@ -89,8 +91,20 @@ impl Upstream {
     ///
     /// Nothing happens when the future is dropped.
     pub async fn wait(&self, limit: Duration) -> Result<Arc<Endpoint>, Unavailable> {
+        self.wait_until(limit, |_| true).await
+    }
+
+    /// As [`Self::wait`], for an endpoint that is right.
+    async fn wait_until(
+        &self,
+        limit: Duration,
+        is_right: impl Fn(&Endpoint) -> bool,
+    ) -> Result<Arc<Endpoint>, Unavailable> {
         let mut view = self.shared.subscribe();
-        let found = timeout(limit, view.wait_for(View::is_settled)).await;
+        // Once the daemon stops there is nothing to wait for.
+        let is_settled =
+            |view: &View| view.stopped || view.current.as_deref().is_some_and(&is_right);
+        let found = timeout(limit, view.wait_for(is_settled)).await;
         let view = found.ok().and_then(Result::ok).filter(|view| !view.stopped);
         let current = view.and_then(|view| view.current.clone());
         current.ok_or_else(|| Unavailable {

@@ -16,7 +16,6 @@
 //! Chromium is closed, so that it writes its state; then supervisord stops the services; what is
 //! left gets TERM and KILL. All of that takes less than ten seconds (module `stop`).
 
-mod browser;
 mod children;
 mod error;
 mod gather;

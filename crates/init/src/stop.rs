@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use browserd_devtools::upstream::{self, Peer};
 use browserd_supervisor::Client;
 use nix::{
     sys::signal::{Signal, kill},
@@ -18,7 +19,6 @@ use tokio::{
 };
 
 use crate::{
-    browser,
     children::{self, Kept, Reaped},
     machine,
 };
@@ -75,12 +75,16 @@ impl Stopping<'_> {
     async fn close_browser(&mut self, deadline: Instant) {
         let started = Instant::now();
         self.services.signal(Signal::SIGSTOP);
-        match timeout_at(deadline.into(), browser::close(self.browser)).await {
-            Ok(Some(())) => {
+        let browser = Peer::new(self.browser.ip().to_string(), self.browser.port());
+        match timeout_at(deadline.into(), upstream::quit(&browser)).await {
+            Ok(Ok(())) => {
                 let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
                 tracing::info!(duration_ms, "Chromium closed");
             }
-            Ok(None) => tracing::info!("there is no Chromium to close"),
+            Ok(Err(error)) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::info!(error, "there is no Chromium to close");
+            }
             Err(_) => tracing::warn!("Chromium does not close in time"),
         }
     }

@@ -17,6 +17,7 @@ mod metrics;
 mod middleware;
 mod openapi;
 mod readiness;
+mod restart;
 mod router;
 mod routes;
 mod server;

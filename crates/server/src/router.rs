@@ -76,7 +76,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(computer::batch::batch_computer_actions).layer(from_fn(once::layer)))
         // Display
         .routes(routes!(display::get_display))
-        .routes(routes!(display::patch_display))
+        .routes(routes!(display::patch_display).layer(from_fn(once::layer)))
         // Operations
         .routes(routes!(operations::get_healthz))
         .routes(routes!(operations::get_readyz))

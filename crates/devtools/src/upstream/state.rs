@@ -19,13 +19,6 @@ pub(super) struct View {
     pub(super) stopped: bool,
 }
 
-impl View {
-    /// There is nothing to wait for: an endpoint is there, or never will be.
-    pub(super) fn is_settled(&self) -> bool {
-        self.current.is_some() || self.stopped
-    }
-}
-
 /// Shared by the watcher and the handles.
 #[derive(Debug)]
 pub(super) struct Shared {

@@ -1,7 +1,7 @@
 //! How failures of the DevTools proxy are answered.
 
 use browserd_api::Code;
-use browserd_devtools::{client, reach};
+use browserd_devtools::{client, reach, upstream::Unavailable};
 use http::StatusCode;
 
 use super::ApiError;
@@ -9,12 +9,18 @@ use super::ApiError;
 impl From<reach::Error> for ApiError {
     fn from(error: reach::Error) -> Self {
         match error {
-            reach::Error::Unavailable(waiting) => Self::unavailable(format!(
-                "Chromium is not available: {}",
-                waiting.waiting_for
-            )),
+            reach::Error::Unavailable(waiting) => waiting.into(),
             reach::Error::Client(error) => error.into(),
         }
+    }
+}
+
+impl From<Unavailable> for ApiError {
+    fn from(waiting: Unavailable) -> Self {
+        Self::unavailable(format!(
+            "Chromium is not available: {}",
+            waiting.waiting_for
+        ))
     }
 }
 

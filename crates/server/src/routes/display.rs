@@ -9,9 +9,6 @@ use browserd_display::{Resize, Size};
 
 use crate::{app::App, error::Result, extract};
 
-/// The name by which supervisord knows Chromium.
-const CHROMIUM: &str = "chromium";
-
 /// Tell the size of the screen
 #[utoipa::path(
     get,
@@ -32,6 +29,9 @@ pub(crate) async fn get_display(State(app): State<App>) -> Result<Json<DisplayCo
 ///
 /// Neither the X server nor Chromium is restarted. Chromium's window follows: by its window
 /// manager, or without one by the daemon. What is not given stays, but for the refresh rate.
+///
+/// With `restart_chromium` Chromium is closed in good order afterwards, and the answer comes once
+/// the next one can be connected to.
 #[utoipa::path(
     patch,
     path = "/display",
@@ -57,10 +57,7 @@ pub(crate) async fn patch_display(
     };
     let size = app.desktop()?.display.resize(change).await?;
     if request.restart_chromium {
-        let supervisor = app.domains.supervisor.clone();
-        // Given up between stop and start, Chromium would stay stopped.
-        app.to_the_end(async move { supervisor.restart(CHROMIUM, true).await })
-            .await?;
+        app.restart_chromium().await?;
     }
     Ok(Json(config(size)))
 }

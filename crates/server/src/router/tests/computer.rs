@@ -52,7 +52,7 @@ fn routes() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 /// Routes that must not be called twice by a client that retries by itself.
-fn is_once(path: &str) -> bool {
+fn is_once(method: &str, path: &str) -> bool {
     let names = [
         "click_mouse",
         "move_mouse",
@@ -62,7 +62,7 @@ fn is_once(path: &str) -> bool {
         "press_key",
         "batch",
     ];
-    names.iter().any(|name| path == format!("/computer/{name}"))
+    method == "PATCH" || names.iter().any(|name| path == format!("/computer/{name}"))
 }
 
 #[tokio::test]
@@ -80,7 +80,11 @@ async fn a_display_that_does_not_answer_is_503() {
             .headers
             .get("x-should-retry")
             .map(http::HeaderValue::as_bytes);
-        assert_eq!(marked, is_once(path).then_some(&b"false"[..]), "{path}");
+        assert_eq!(
+            marked,
+            is_once(method, path).then_some(&b"false"[..]),
+            "{path}"
+        );
     }
 }
 
@@ -307,4 +311,19 @@ async fn ten_megabytes_of_text_are_too_much() {
         message.starts_with("text: has 100001 characters"),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn ten_megabytes_of_text_are_too_large() {
+    let router = router::api(&app(Rules::default()));
+    let text = "x".repeat(10_000_000);
+    let actions = json!({"actions": [{"type": "type_text", "type_text": {"text": text}}]});
+    for (route, body) in [
+        ("type", json!({"text": text})),
+        ("clipboard/write", json!({"text": text})),
+        ("batch", actions),
+    ] {
+        let answer = call(&router, "POST", &format!("/computer/{route}"), &body).await;
+        answer.assert_error(413, "payload_too_large");
+    }
 }
