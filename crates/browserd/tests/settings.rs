@@ -41,6 +41,8 @@ fn a_bad_value_is_named_with_its_variable_and_what_is_allowed() {
             "an IP address such as 0.0.0.0, 127.0.0.1 or ::",
         ),
         ("LOG_FORMAT", "xml", "auto, text or json"),
+        ("INPUT_BACKEND", "wayland", "auto, x11 or xdotool"),
+        ("NO_DISPLAY", "maybe", "true or false"),
     ] {
         let line = format!("browserd: {name}={value} cannot be used: it takes {allowed}");
         assert_eq!(refused(&["serve"], &[(name, value)]), line);
@@ -106,6 +108,8 @@ fn help_lists_every_setting_and_is_no_failure() {
         "ALLOWED_HOSTS",
         "DEVTOOLS_UPSTREAM",
         "CHROMIUM_FLAGS",
+        "INPUT_BACKEND",
+        "NO_DISPLAY",
         "WIDTH",
     ] {
         assert!(
