@@ -24,11 +24,15 @@ use crate::{
 /// How long the daemon may take to answer on a quiet machine.
 const START: Duration = Duration::from_secs(10);
 
+/// The user and the group of nobody, on every Debian.
+const NOBODY: u32 = 65_534;
+
 /// How to start a daemon.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Builder {
     environment: BTreeMap<String, String>,
+    unprivileged: bool,
 }
 
 /// A running daemon. Dropping it ends it.
@@ -48,6 +52,12 @@ impl Builder {
         self
     }
 
+    /// Runs it as nobody where the test is root.
+    pub fn unprivileged(mut self) -> Self {
+        self.unprivileged = true;
+        self
+    }
+
     /// Starts it, and waits until it answers. Its parts need not be ready.
     pub async fn start(self) -> anyhow::Result<Daemon> {
         let block = Block::claim()?;
@@ -55,7 +65,13 @@ impl Builder {
         let folder = TempDir::with_prefix("browserd-e2e-").context("no temporary directory")?;
         let logs = folder.path().join("log");
         std::fs::create_dir(&logs)?;
-        let process = Launch::new(settings::browserd()?)
+        let binary = settings::browserd()?;
+        let launch = if self.unprivileged && settings::is_root() {
+            as_nobody(&binary, folder.path())?
+        } else {
+            Launch::new(binary)
+        };
+        let process = launch
             .arg("serve")
             .folder(folder.path())
             .output(&logs.join("browserd"))
@@ -98,6 +114,22 @@ impl Builder {
             .context("it runs, although it should not")?
             .context("cannot run browserd")
     }
+}
+
+/// How to start a copy of a program, which lies where root alone may look, as nobody; in a
+/// folder that is nobody's from now on.
+fn as_nobody(binary: &Path, folder: &Path) -> anyhow::Result<Launch> {
+    let copy = folder.join("browserd");
+    std::fs::copy(binary, &copy).context("cannot copy the daemon")?;
+    for path in [folder, &folder.join("log")] {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY))?;
+    }
+    let id = NOBODY.to_string();
+    // A change of the user takes the death signal back: it is set anew.
+    Ok(Launch::new("setpriv")
+        .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
+        .args(["--pdeathsig", "TERM", "--"])
+        .arg(copy))
 }
 
 impl Daemon {

@@ -173,15 +173,17 @@ async fn a_size_out_of_range_is_refused_and_named() {
 #[tokio::test]
 async fn a_screen_that_is_too_small_keeps_its_size() {
     let xvfb = Xvfb::start(&["-screen", "0", "800x600x24"]).await;
-    let error = xvfb
-        .display()
-        .set_size(size(1920, 1080, 60))
-        .await
-        .unwrap_err();
-    assert!(matches!(error, Error::Request { .. }), "{error:?}");
-    assert_eq!(xvfb.seen_size().await.0, "800x600");
-    xvfb.display().set_size(size(640, 480, 60)).await.unwrap();
-    assert_eq!(xvfb.seen_size().await.0, "640x480");
+    for before in [size(800, 600, 60), size(640, 480, 60)] {
+        xvfb.display().set_size(before).await.unwrap();
+        for too_large in [size(1920, 1080, 60), size(320, 700, 60), size(801, 300, 60)] {
+            let error = xvfb.display().set_size(too_large).await.unwrap_err();
+            assert!(matches!(error, Error::Request { .. }), "{error:?}");
+            assert_eq!(xvfb.display().size().await.unwrap(), before);
+            // The refused mode is not left behind.
+            let modes = xvfb.ask("xrandr", &["--current"]).await;
+            assert_eq!(modes.matches("browserd-").count(), 1, "{modes}");
+        }
+    }
 }
 
 #[tokio::test]

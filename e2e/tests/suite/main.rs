@@ -5,7 +5,9 @@ mod basics;
 mod callers;
 mod clients;
 mod computer;
+mod desk;
 mod discovery;
+mod display;
 mod errors;
 mod files;
 mod heavy;
@@ -78,11 +80,17 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             nothing_stays_down_when_a_client_goes_away
             screenshots_show_the_page_at_any_size
             the_clipboard_is_shared_with_the_page
-            a_killed_x_server_is_503_and_then_works_again
             combinations_reach_the_browser_itself
             a_screenshot_waits_for_no_batch
             what_lies_outside_is_refused_and_nothing_pressed
+        }
+        display {
             usual_sizes_have_their_refresh_rates
+            a_window_manager_makes_the_window_follow
+            f11_fills_the_screen_and_leaves_it
+            a_killed_x_server_is_503_and_then_works_again
+            a_restart_on_request_loses_nothing
+            a_browser_that_hangs_is_restarted_all_the_same
         }
         callers {
             no_page_gets_in_and_real_clients_do

@@ -276,23 +276,24 @@ pub(crate) async fn users_are_switched_to(_: Suite) -> Outcome {
 }
 
 pub(crate) async fn a_daemon_without_privilege_says_so(_: Suite) -> Outcome {
-    if settings::is_root() {
-        return Err(Lacking("an ordinary user to run the daemon as".to_owned()).into());
-    }
-    let daemon = daemon().await?;
+    let daemon = Daemon::builder().unprivileged().start().await?;
+    let api = &daemon.at.api;
+    let id = json!({ "command": "id", "args": ["-u"] });
+    let own = stdout(api.post("/process/exec", &id).await?)?;
+    assert_ne!(own, "0", "the daemon is privileged");
+    // To be who it is already takes no privilege.
+    let same = json!({ "command": "id", "args": ["-u"], "as_user": own });
+    assert_eq!(stdout(api.post("/process/exec", &same).await?)?, own);
     for user in [json!({ "as_user": "0:0" }), json!({ "as_root": true })] {
         let mut body = json!({ "command": "true" });
         if let Some((body, user)) = body.as_object_mut().zip(user.as_object()) {
             body.extend(user.clone());
         }
-        let refused = daemon
-            .at
-            .api
-            .post("/process/exec", &body)
-            .await?
-            .expect(403)?;
-        let refused: Value = refused.json()?;
-        assert_eq!(refused["code"], "forbidden");
+        for route in ["exec", "spawn"] {
+            let refused = api.post(&format!("/process/{route}"), &body).await?;
+            let refused: Value = refused.expect(403)?.json()?;
+            assert_eq!(refused["code"], "forbidden");
+        }
     }
     Ok(())
 }

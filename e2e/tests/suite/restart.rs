@@ -16,9 +16,10 @@ use crate::shared::Suite;
 type Outcome = anyhow::Result<()>;
 
 /// How soon after a kill a new connection has to work.
-const BACK: Duration = Duration::from_secs(10);
+pub(crate) const BACK: Duration = Duration::from_secs(10);
 
-fn restarted() -> Ending {
+/// How a session ends when its browser goes.
+pub(crate) fn restarted() -> Ending {
     Ending {
         code: 1012,
         reason: "browser restarted".to_owned(),

@@ -56,10 +56,44 @@ async fn paths(machine: &Machine) -> Outcome {
         let call = json_call(Method::POST, "/fs/watch", &json!({"path": path}));
         is_refused(machine, call, 400, &["path: ", named]).await?;
         for route in ["move", "copy"] {
-            let body = json!({"src_path": file, "dest_path": path});
-            let call = json_call(Method::PUT, &format!("/fs/{route}"), &body);
-            is_refused(machine, call, 400, &["dest_path: ", named]).await?;
+            for (field, body) in [
+                ("src_path: ", json!({"src_path": path, "dest_path": file})),
+                ("dest_path: ", json!({"src_path": file, "dest_path": path})),
+            ] {
+                let call = json_call(Method::PUT, &format!("/fs/{route}"), &body);
+                is_refused(machine, call, 400, &[field, named]).await?;
+            }
         }
+        destinations(machine, &path, named).await?;
+    }
+    Ok(())
+}
+
+/// The same as the place of what is uploaded.
+async fn destinations(machine: &Machine, path: &str, named: &str) -> Outcome {
+    for (route, parts, field) in [
+        (
+            "upload",
+            [("file", "x"), ("dest_path", path)],
+            "dest_path: ",
+        ),
+        (
+            "upload",
+            [("files[0][dest_path]", path), ("files[0][file]", "x")],
+            "files[0][dest_path]: ",
+        ),
+        (
+            "upload_zip",
+            [("zip_file", "x"), ("dest_path", path)],
+            "dest_path: ",
+        ),
+        (
+            "upload_zstd",
+            [("dest_path", path), ("archive", "x")],
+            "dest_path: ",
+        ),
+    ] {
+        is_refused(machine, form(route, &parts), 400, &[field, named]).await?;
     }
     Ok(())
 }
@@ -80,6 +114,21 @@ async fn kinds(machine: &Machine) -> Outcome {
         (get("read_file", &looped), 400, "symbolic links"),
         (get("read_file", &none), 404, "no such file"),
         (write(&dir), 400, "directory"),
+        (
+            form("upload", &[("dest_path", &dir), ("file", "x")]),
+            400,
+            "directory",
+        ),
+        (
+            form("upload", &[("dest_path", &inside), ("file", "x")]),
+            400,
+            "not a directory",
+        ),
+        (
+            form("upload_zip", &[("dest_path", &file), ("zip_file", "x")]),
+            400,
+            "",
+        ),
         (write(&inside), 400, "not a directory"),
         (write(&looped), 400, "symbolic links"),
         (get("list_files", &file), 400, "not a directory"),

@@ -312,18 +312,3 @@ async fn ten_megabytes_of_text_are_too_much() {
         "{message}"
     );
 }
-
-#[tokio::test]
-async fn ten_megabytes_of_text_are_too_large() {
-    let router = router::api(&app(Rules::default()));
-    let text = "x".repeat(10_000_000);
-    let actions = json!({"actions": [{"type": "type_text", "type_text": {"text": text}}]});
-    for (route, body) in [
-        ("type", json!({"text": text})),
-        ("clipboard/write", json!({"text": text})),
-        ("batch", actions),
-    ] {
-        let answer = call(&router, "POST", &format!("/computer/{route}"), &body).await;
-        answer.assert_error(413, "payload_too_large");
-    }
-}

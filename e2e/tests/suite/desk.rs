@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use anyhow::Context as _;
-use browserd_e2e::{Call, Cdp, Stack, assert_eventually, http::Answer};
+use browserd_e2e::{Call, Cdp, Stack, assert_eventually, http::Answer, stack::Builder};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -35,19 +35,25 @@ target.addEventListener('drop', e => { e.preventDefault(); target.append(thing);
 </script>";
 
 /// A stack of the test's own, with the page in front.
-pub(super) struct Desk {
-    pub(super) stack: Stack,
+pub(crate) struct Desk {
+    pub(crate) stack: Stack,
     browser: Option<Cdp>,
     session: String,
 }
 
 impl Desk {
-    pub(super) async fn open() -> anyhow::Result<Self> {
+    pub(crate) async fn open() -> anyhow::Result<Self> {
+        Self::on(Self::stack().start().await?).await
+    }
+
+    /// What a stack needs for the page.
+    pub(crate) fn stack() -> Builder {
         // No bar that warns of flags: it moves the page when it comes.
-        let stack = Stack::builder()
-            .chromium_flags("--test-type")
-            .start()
-            .await?;
+        Stack::builder().chromium_flags("--test-type")
+    }
+
+    /// The page on a stack that runs.
+    pub(crate) async fn on(stack: Stack) -> anyhow::Result<Self> {
         let mut browser = stack.at.browser().await?;
         // A page of a secure origin, since the clipboard is for those alone.
         let path = stack.scratch().join("desk.html");
@@ -77,7 +83,7 @@ impl Desk {
         Ok(desk)
     }
 
-    pub(super) async fn close(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn close(mut self) -> anyhow::Result<()> {
         if let Some(browser) = self.browser.take() {
             browser.close().await?;
         }
@@ -85,7 +91,7 @@ impl Desk {
     }
 
     /// Runs a script in the page.
-    pub(super) async fn script(&mut self, script: &str) -> anyhow::Result<Value> {
+    pub(crate) async fn script(&mut self, script: &str) -> anyhow::Result<Value> {
         let browser = self.browser.as_mut().context("it is closed")?;
         browser.evaluate(&self.session, script).await
     }
@@ -102,43 +108,43 @@ impl Desk {
         Ok((number(0)?, number(1)?))
     }
 
-    pub(super) async fn middle_of(&mut self, element: &str) -> anyhow::Result<(i64, i64)> {
+    pub(crate) async fn middle_of(&mut self, element: &str) -> anyhow::Result<(i64, i64)> {
         self.place(element, 0.5).await
     }
 
-    pub(super) async fn corner_of(&mut self, element: &str) -> anyhow::Result<(i64, i64)> {
+    pub(crate) async fn corner_of(&mut self, element: &str) -> anyhow::Result<(i64, i64)> {
         self.place(element, 0.0).await
     }
 
     /// Posts to a route of the computer.
-    pub(super) async fn call(&self, route: &str, body: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn call(&self, route: &str, body: &Value) -> anyhow::Result<Answer> {
         let call = Call::new(Method::POST, format!("/computer/{route}"));
         let call = call.body("application/json", body.to_string());
         self.stack.at.api.send(call).await
     }
 
     /// Posts to a route of the computer, which has to say 200.
-    pub(super) async fn act(&self, route: &str, body: &Value) -> anyhow::Result<()> {
+    pub(crate) async fn act(&self, route: &str, body: &Value) -> anyhow::Result<()> {
         self.call(route, body).await?.expect(200)?;
         Ok(())
     }
 
     /// Clicks where nothing happens: two presses at one place within half a second would be a
     /// double click, which begins no drag.
-    pub(super) async fn click_elsewhere(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn click_elsewhere(&mut self) -> anyhow::Result<()> {
         let (x, y) = self.middle_of("#colour").await?;
         self.act("click_mouse", &json!({"x": x, "y": y})).await
     }
 
     /// Sets the size of the screen.
-    pub(super) async fn resize(&self, width: u64, height: u64) -> anyhow::Result<Value> {
+    pub(crate) async fn resize(&self, width: u64, height: u64) -> anyhow::Result<Value> {
         let body = json!({"width": width, "height": height}).to_string();
         let call = Call::new(Method::PATCH, "/display").body("application/json", body);
         self.stack.at.api.send(call).await?.expect(200)?.json()
     }
 
     /// Waits until the addresses of the tabs are as they should be.
-    pub(super) async fn has_tabs(
+    pub(crate) async fn has_tabs(
         &self,
         what: &str,
         are_right: impl Fn(&[String]) -> bool,
@@ -158,13 +164,13 @@ impl Desk {
     }
 
     /// Empties the page's log.
-    pub(super) async fn forget(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn forget(&mut self) -> anyhow::Result<()> {
         self.script("log.length = 0").await?;
         Ok(())
     }
 
     /// Waits until the page's log is this, and no more.
-    pub(super) async fn sees(&mut self, wanted: &str) -> anyhow::Result<()> {
+    pub(crate) async fn sees(&mut self, wanted: &str) -> anyhow::Result<()> {
         assert_eventually!("the page sees what was done", {
             let seen = self.script("log.join(', ')").await?;
             if seen == wanted {
@@ -177,7 +183,7 @@ impl Desk {
     }
 
     /// Whether the page's log has this. Over a connection of its own, beside a call under way.
-    pub(super) async fn heard(&self, wanted: &str) -> anyhow::Result<bool> {
+    pub(crate) async fn heard(&self, wanted: &str) -> anyhow::Result<bool> {
         let targets = self.stack.at.targets().await?;
         let page = targets.iter().find(|target| target["title"] == "desk");
         let id = page
@@ -193,13 +199,13 @@ impl Desk {
     }
 
     /// Empties the text field and puts the focus there.
-    pub(super) async fn empty_text(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn empty_text(&mut self) -> anyhow::Result<()> {
         self.script("text.value = ''; text.focus(); 0").await?;
         Ok(())
     }
 
     /// Takes a picture.
-    pub(super) async fn picture(&self, body: &Value) -> anyhow::Result<Picture> {
+    pub(crate) async fn picture(&self, body: &Value) -> anyhow::Result<Picture> {
         let answer = self.call("screenshot", body).await?.expect(200)?;
         let mut reader = png::Decoder::new(std::io::Cursor::new(&answer.body)).read_info()?;
         let mut pixels = vec![0; reader.output_buffer_size().context("too large")?];
@@ -214,14 +220,14 @@ impl Desk {
 
 /// A decoded picture.
 #[derive(PartialEq, Eq)]
-pub(super) struct Picture {
-    pub(super) width: u32,
-    pub(super) height: u32,
+pub(crate) struct Picture {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
     pixels: Vec<[u8; 3]>,
 }
 
 impl Picture {
-    pub(super) fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
+    pub(crate) fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
         Self {
             width,
             height,
@@ -238,7 +244,7 @@ impl fmt::Debug for Picture {
 }
 
 /// Code points of many kinds, the same for the same seed; without tabs, which move the focus.
-pub(super) fn random_text(seed: u64, length: usize) -> String {
+pub(crate) fn random_text(seed: u64, length: usize) -> String {
     let ranges = [
         (0x20, 0x7e),
         (0x20, 0x7e),
@@ -270,7 +276,7 @@ pub(super) fn random_text(seed: u64, length: usize) -> String {
 }
 
 /// Where two texts part, for a message that can be read.
-pub(super) fn first_difference(wanted: &str, arrived: &Value) -> String {
+pub(crate) fn first_difference(wanted: &str, arrived: &Value) -> String {
     let arrived = arrived.as_str().unwrap_or_default();
     let same = wanted.chars().zip(arrived.chars());
     let same = same.take_while(|(a, b)| a == b).count();

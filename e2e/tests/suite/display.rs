@@ -1,0 +1,236 @@
+//! The size of the screen, and what the window makes of it, with and without a window manager.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use browserd_e2e::{
+    Call, Cdp, Stack, assert_eventually,
+    process::{Launch, Process},
+    stack,
+};
+use futures_util::future::try_join_all;
+use http::Method;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{
+    desk::Desk,
+    restart::{BACK, restarted},
+    shared::Suite,
+};
+
+type Outcome = anyhow::Result<()>;
+
+pub(crate) async fn usual_sizes_have_their_refresh_rates(_: Suite) -> Outcome {
+    let desk = Desk::open().await?;
+    for (width, height, refresh) in [
+        (2560, 1440, 10),
+        (1920, 1080, 25),
+        (1920, 1200, 25),
+        (1440, 900, 25),
+        (1280, 800, 60),
+        (1200, 800, 60),
+        (1024, 768, 60),
+        (768, 1024, 60),
+        (390, 844, 60),
+        (3840, 2160, 60),
+        (321, 241, 60),
+    ] {
+        let wanted = json!({"width": width, "height": height, "refresh_rate": refresh});
+        assert_eq!(desk.resize(width, height).await?, wanted);
+        let told: Value = desk.stack.at.api.get("/display").await?.json()?;
+        assert_eq!(told, wanted);
+    }
+    desk.close().await
+}
+
+/// The window manager of the headful image, in charge of a stack's screen.
+async fn manage(stack: &Stack) -> anyhow::Result<Process> {
+    let display = format!(":{}", stack.display());
+    let manager = Launch::new("openbox")
+        .arg("--sm-disable")
+        .env("DISPLAY", &display)
+        .env("HOME", stack.scratch())
+        .output(&stack.logs().join("openbox"))
+        .spawn()?;
+    assert_eventually!("the window manager is in charge", {
+        let asked = Command::new("xprop")
+            .args(["-display", &display, "-root", "_NET_SUPPORTING_WM_CHECK"])
+            .output()
+            .await?;
+        let answer = String::from_utf8_lossy(&asked.stdout).into_owned();
+        if answer.contains("window id") {
+            Ok(())
+        } else {
+            Err(answer)
+        }
+    });
+    Ok(manager)
+}
+
+/// A page in a window that a window manager manages; the manager ends with the value.
+async fn managed_desk() -> anyhow::Result<(Desk, Process)> {
+    let stack = Desk::stack().start().await?;
+    let manager = manage(&stack).await?;
+    // As in an image, where the manager is there first.
+    stack.supervisorctl(&["restart", "chromium"]).await?;
+    stack
+        .at
+        .ready(Duration::from_secs(60))
+        .await
+        .context("not ready with a window manager")?;
+    Ok((Desk::on(stack).await?, manager))
+}
+
+pub(crate) async fn a_window_manager_makes_the_window_follow(_: Suite) -> Outcome {
+    let (mut desk, _manager) = managed_desk().await?;
+    for (width, height) in [
+        (1024, 768),
+        (390, 844),
+        (320, 240),
+        (1920, 1080),
+        (3840, 2160),
+    ] {
+        desk.resize(width, height).await?;
+        assert_eventually!("the window fills the screen", {
+            let script = "[screen.width, screen.height, innerWidth, outerHeight]";
+            let seen = desk.script(script).await?;
+            let wanted = json!([width, height, width, height]);
+            if seen == wanted {
+                Ok(())
+            } else {
+                Err((seen, wanted))
+            }
+        });
+    }
+    desk.close().await
+}
+
+pub(crate) async fn f11_fills_the_screen_and_leaves_it(_: Suite) -> Outcome {
+    let (managed, _manager) = managed_desk().await?;
+    full_screen_and_back(managed).await?;
+    full_screen_and_back(Desk::open().await?).await
+}
+
+async fn full_screen_and_back(mut desk: Desk) -> Outcome {
+    desk.resize(1024, 768).await?;
+    assert_eventually!("the window fills the screen", {
+        let seen = desk.script("[innerWidth, outerHeight]").await?;
+        if seen == json!([1024, 768]) {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    });
+    for is_full in [true, false, true] {
+        desk.act("press_key", &json!({"keys": ["F11"]})).await?;
+        assert_eventually!("the window is as it should be", {
+            let script = "[matchMedia('(display-mode: fullscreen)').matches, \
+                innerHeight === screen.height, innerHeight, screen.height]";
+            let seen = desk.script(script).await?;
+            if seen[0] == is_full && seen[1] == is_full {
+                Ok(())
+            } else {
+                Err((is_full, seen))
+            }
+        });
+    }
+    desk.close().await
+}
+
+pub(crate) async fn a_killed_x_server_is_503_and_then_works_again(_: Suite) -> Outcome {
+    let desk = Desk::open().await?;
+    let pid = desk.stack.pid("xvfb").await?;
+    let everything = [
+        ("move_mouse", json!({"x": 5, "y": 6, "smooth": false})),
+        ("get_mouse_position", json!({})),
+        ("screenshot", json!({})),
+        ("clipboard/read", json!({})),
+        ("cursor", json!({"hidden": false})),
+    ];
+    stack::kill(pid, Signal::KILL)?;
+    assert_eventually!(within: Duration::from_secs(60), "everything works again", {
+        // All of them at once, twice.
+        let calls = everything.iter().chain(&everything).map(|(route, body)| {
+            let desk = &desk;
+            async move { anyhow::Ok((*route, desk.call(route, body).await?.status.as_u16())) }
+        });
+        let answers = try_join_all(calls).await?;
+        for (route, status) in &answers {
+            assert!([200, 503].contains(status), "{route}: {status}");
+        }
+        if answers.iter().all(|(_, status)| *status == 200) { Ok(()) } else { Err(answers) }
+    });
+    assert_ne!(desk.stack.pid("xvfb").await?, pid);
+    Ok(())
+}
+
+/// Changes the size of the screen, and restarts Chromium.
+fn resize_and_restart() -> Call {
+    let body = json!({"width": 1024, "height": 768, "restart_chromium": true});
+    Call::new(Method::PATCH, "/display").body("application/json", body.to_string())
+}
+
+/// Sets a cookie that outlives its browser.
+async fn set_cookie(browser: &mut Cdp, name: &str) -> Outcome {
+    let cookie = json!({"name": name, "value": "kept", "domain": "shop.example", "path": "/",
+        "expires": 4_000_000_000_u32});
+    let cookies = json!({"cookies": [cookie]});
+    browser.call("Storage.setCookies", cookies).await?;
+    Ok(())
+}
+
+async fn has_cookie(browser: &mut Cdp, name: &str) -> anyhow::Result<bool> {
+    let kept = browser.call("Storage.getCookies", json!({})).await?;
+    let cookies = kept["cookies"].as_array().context("no cookies")?;
+    Ok(cookies.iter().any(|cookie| cookie["name"] == name))
+}
+
+pub(crate) async fn a_restart_on_request_loses_nothing(_: Suite) -> Outcome {
+    let stack = Stack::builder().start().await?;
+    let first = stack.pid("chromium").await?;
+    let mut old = stack.at.browser().await?;
+    let (_, _) = old.open("about:blank").await?;
+    set_cookie(&mut old, "first").await?;
+    let answer = stack.at.api.send(resize_and_restart()).await?.expect(200)?;
+    let told: Value = answer.json()?;
+    assert_eq!(
+        told,
+        json!({"width": 1024, "height": 768, "refresh_rate": 60})
+    );
+    assert_eq!(old.ended(BACK).await?, restarted());
+    // Nobody has to wait any more.
+    assert!(stack.at.discover("/json/version").await?.status == 200);
+    let second = stack.pid("chromium").await?;
+    assert_ne!(second, first);
+    let mut new = stack.at.browser().await?;
+    assert!(has_cookie(&mut new, "first").await?, "the cookie is lost");
+
+    // The client goes away while it is done.
+    set_cookie(&mut new, "second").await?;
+    {
+        let asked = stack.at.api.send(resize_and_restart());
+        tokio::select! {
+            answer = asked => anyhow::bail!("it was faster: {:?}", answer?.status),
+            ended = new.ended(BACK) => assert_eq!(ended?, restarted()),
+        }
+    }
+    let mut newest = stack.at.browser().await?;
+    assert!(has_cookie(&mut newest, "second").await?, "it is lost");
+    assert_ne!(stack.pid("chromium").await?, second);
+    Ok(())
+}
+
+pub(crate) async fn a_browser_that_hangs_is_restarted_all_the_same(_: Suite) -> Outcome {
+    let stack = Stack::builder().start().await?;
+    let hung = stack.pid("chromium").await?;
+    stack::kill(hung, Signal::STOP)?;
+    // Ten seconds to close by itself, ten for TERM.
+    let answer = stack.at.api.send(resize_and_restart()).await?;
+    answer.expect(200)?;
+    assert_ne!(stack.pid("chromium").await?, hung);
+    let mut new = stack.at.browser().await?;
+    new.call("Browser.getVersion", json!({})).await?;
+    Ok(())
+}
