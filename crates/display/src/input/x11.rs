@@ -82,7 +82,8 @@ impl Backend for X11 {
                 self.link = None;
             }
         }
-        let left_over = !self.down.codes.is_empty() && self.link.is_none();
+        let is_down = !self.down.codes.is_empty() || !self.down.buttons.is_empty();
+        let left_over = is_down && self.link.is_none();
         self.on(|link, down| {
             if left_over {
                 down.release(link)?;

@@ -173,6 +173,36 @@ async fn a_server_that_dies_in_the_middle_is_told_of() {
     assert!(matches!(error, Error::Lost { .. }), "{error:?}");
 }
 
+fn signal(stage: &Stage, name: &str) {
+    let pid = stage.xvfb.child.id().unwrap().to_string();
+    let mut kill = std::process::Command::new("kill");
+    let sent = kill.args(["-s", name, &pid]).spawn().unwrap().wait();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn what_was_down_when_the_server_hung_is_released_with_the_next_request() {
+    let stage = Stage::new(Backend::X11).await;
+    let input = stage.input.clone();
+    let slow = Drag {
+        steps_per_segment: 1_000,
+        step_delay_ms: 50,
+        ..drag()
+    };
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { input.drag(slow).await });
+    let is_down = || stage.recorder.down() != (vec![], 0);
+    eventually("the button is down", async || is_down()).await;
+    signal(&stage, "STOP");
+    let done = tokio::time::timeout(LONG, tasks.join_next()).await.unwrap();
+    signal(&stage, "CONT");
+    let error = done.unwrap().unwrap().unwrap_err();
+    assert!(matches!(error, Error::Lost { .. }), "{error:?}");
+    assert!(is_down(), "the server holds it for a client that is gone");
+    stage.input.move_pointer(jump(1, 1)).await.unwrap();
+    assert!(!is_down());
+}
+
 #[tokio::test]
 async fn a_change_of_the_screens_size_counts_at_once() {
     let stage = Stage::new(Backend::X11).await;

@@ -14,7 +14,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An X server that ends with its test.
 pub(crate) struct Xvfb {
-    child: Child,
+    pub(crate) child: Child,
     pub(crate) number: u16,
 }
 
