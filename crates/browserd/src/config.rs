@@ -237,6 +237,10 @@ pub(crate) struct Launch {
     /// Number of the X display
     #[arg(long, env = "DISPLAY_NUM", default_value = "1", value_parser = parse::display)]
     pub(crate) display_num: u16,
+    /// A window manager is started too: wait for it, so that it makes the window fill the screen
+    #[arg(long, env = "WINDOW_MANAGER", default_value = "false", value_parser = parse::boolean,
+          num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(crate) window_manager: bool,
     /// Port that Chromium's own DevTools server listens on
     #[arg(long, env = "INTERNAL_PORT", default_value = "9223", value_parser = parse::port)]
     pub(crate) internal_port: u16,
@@ -276,6 +280,7 @@ impl From<Launch> for launcher::Config {
             width: settings.width,
             height: settings.height,
             display_num: settings.display_num,
+            window_manager: settings.window_manager,
             internal_port: settings.internal_port,
         }
     }

@@ -60,6 +60,11 @@ fn a_bad_value_is_named_with_its_variable_and_what_is_allowed() {
             "{line}"
         );
     }
+    let line = refused(&["chromium"], &[("WINDOW_MANAGER", "openbox")]);
+    assert_eq!(
+        line,
+        "browserd: WINDOW_MANAGER=openbox cannot be used: it takes true or false"
+    );
     let line = refused(&["chromium"], &[("WIDTH", "abc")]);
     assert_eq!(
         line,

@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use browserd_display::Display;
+use browserd_display::{Connection, Display};
 use rustix::fs::statvfs;
 
 use crate::flags::{self, Dropped, Flags, Overlay, OverlayError, Screen};
@@ -34,6 +34,8 @@ use user::Account;
 const X_PATIENCE: Duration = Duration::from_secs(10);
 /// How long one attempt to reach the X server may take.
 const X_ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a window manager may take once the X server is there.
+const MANAGER_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the internal port may take to become free.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to leave between two looks at something that gives no sign by itself.
@@ -63,6 +65,8 @@ pub struct Config {
     pub height: u16,
     /// The number of the X display.
     pub display_num: u16,
+    /// A window manager is started too, and worth waiting for.
+    pub window_manager: bool,
     /// The port of Chromium's own DevTools server, on the loopback address.
     pub internal_port: u16,
 }
@@ -203,7 +207,7 @@ fn prepare_screen(config: &Config) -> Result<Option<Screen>, Error> {
         source,
     };
     connection.set_initial_size(width, height).map_err(failed)?;
-    if connection.is_managed().map_err(failed)? {
+    if wait_for_manager(&connection, config.window_manager).map_err(failed)? {
         return Ok(None);
     }
     let size = connection.size().map_err(failed)?;
@@ -211,6 +215,28 @@ fn prepare_screen(config: &Config) -> Result<Option<Screen>, Error> {
         width: size.width,
         height: size.height,
     }))
+}
+
+/// Whether a window manager is in charge of the screen, which it may have to be waited for.
+fn wait_for_manager(
+    connection: &Connection,
+    is_expected: bool,
+) -> Result<bool, browserd_display::Error> {
+    let deadline = Instant::now() + MANAGER_PATIENCE;
+    loop {
+        connection.allow(X_ATTEMPT);
+        if connection.is_managed()? {
+            return Ok(true);
+        }
+        if !is_expected {
+            return Ok(false);
+        }
+        if Instant::now() >= deadline {
+            tracing::warn!("there is no window manager after {MANAGER_PATIENCE:?}");
+            return Ok(false);
+        }
+        pause();
+    }
 }
 
 /// The arguments, and what was left out of them.

@@ -39,6 +39,7 @@ fn becomes_chromium() {
         width: 1024,
         height: 700,
         display_num,
+        window_manager: false,
         internal_port,
     };
     let Err(error) = launch(&config);

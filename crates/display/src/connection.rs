@@ -73,7 +73,7 @@ impl Connection {
     }
 
     /// Gives everything that follows on this connection as long as `patience`, from now.
-    pub(crate) fn allow(&self, patience: Duration) {
+    pub fn allow(&self, patience: Duration) {
         self.x.stream().set_deadline(Instant::now() + patience);
     }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use browserd_e2e::{
     Call, Cdp, Stack, assert_eventually,
     process::{Launch, Process},
-    stack,
+    settings, stack,
 };
 use futures_util::future::try_join_all;
 use http::Method;
@@ -48,8 +48,9 @@ pub(crate) async fn usual_sizes_have_their_refresh_rates(_: Suite) -> Outcome {
 /// The window manager of the headful image, in charge of a stack's screen.
 async fn manage(stack: &Stack) -> anyhow::Result<Process> {
     let display = format!(":{}", stack.display());
-    let manager = Launch::new("openbox")
-        .arg("--sm-disable")
+    let folder = settings::repository().join("images/headful/supervisord");
+    let manager = Launch::new(folder.join("with-display"))
+        .args(["openbox", "--sm-disable"])
         .env("DISPLAY", &display)
         .env("HOME", stack.scratch())
         .output(&stack.logs().join("openbox"))
@@ -71,10 +72,11 @@ async fn manage(stack: &Stack) -> anyhow::Result<Process> {
 
 /// A page in a window that a window manager manages; the manager ends with the value.
 async fn managed_desk() -> anyhow::Result<(Desk, Process)> {
-    let stack = Desk::stack().start().await?;
+    // As in the headful image, where both wait for the X server.
+    let stack = Desk::stack()
+        .env("WINDOW_MANAGER", "true")
+        .start_unready()?;
     let manager = manage(&stack).await?;
-    // As in an image, where the manager is there first.
-    stack.supervisorctl(&["restart", "chromium"]).await?;
     stack
         .at
         .ready(Duration::from_secs(60))
@@ -83,8 +85,24 @@ async fn managed_desk() -> anyhow::Result<(Desk, Process)> {
     Ok((Desk::on(stack).await?, manager))
 }
 
+/// Waits until the page says that its window is as large as the screen.
+async fn fills_the_screen(desk: &mut Desk, width: u64, height: u64) -> Outcome {
+    assert_eventually!("the window fills the screen", {
+        let script = "[screen.width, screen.height, innerWidth, outerHeight]";
+        let seen = desk.script(script).await?;
+        let wanted = json!([width, height, width, height]);
+        if seen == wanted {
+            Ok(())
+        } else {
+            Err((seen, wanted))
+        }
+    });
+    Ok(())
+}
+
 pub(crate) async fn a_window_manager_makes_the_window_follow(_: Suite) -> Outcome {
     let (mut desk, _manager) = managed_desk().await?;
+    fills_the_screen(&mut desk, 1280, 720).await?;
     for (width, height) in [
         (1024, 768),
         (390, 844),
@@ -93,16 +111,7 @@ pub(crate) async fn a_window_manager_makes_the_window_follow(_: Suite) -> Outcom
         (3840, 2160),
     ] {
         desk.resize(width, height).await?;
-        assert_eventually!("the window fills the screen", {
-            let script = "[screen.width, screen.height, innerWidth, outerHeight]";
-            let seen = desk.script(script).await?;
-            let wanted = json!([width, height, width, height]);
-            if seen == wanted {
-                Ok(())
-            } else {
-                Err((seen, wanted))
-            }
-        });
+        fills_the_screen(&mut desk, width, height).await?;
     }
     desk.close().await
 }

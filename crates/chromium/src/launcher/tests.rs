@@ -156,6 +156,7 @@ fn config(dir: &Path) -> Config {
         width: 1280,
         height: 720,
         display_num: 1,
+        window_manager: false,
         internal_port: 9223,
     }
 }
