@@ -57,6 +57,7 @@ fn start(settings: &Init, serve: &Serve, launch: &Launch) -> anyhow::Result<u8> 
     let (output, writer) = Output::start(format, io::stdout())?;
     let source = output.source("init", true);
     log::init_to(&settings.log, move || source.clone())?;
+    browserd_init::mount_missing();
     let all = config::environment();
     let secrets = Secrets::new();
     // The daemon gets them, and hides them as well.

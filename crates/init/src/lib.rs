@@ -2,7 +2,7 @@
 //!
 //! # Theory of operation
 //!
-//! [`run()`] prepares the machine (module `machine`), and runs two programs for as long as the machine
+//! [`mount_missing()`] comes before anything else. [`run()`] prepares the machine (module `machine`), and runs two programs for as long as the machine
 //! lives: the daemon, and supervisord with the services. The daemon comes first and waits for
 //! nobody, so `/healthz` answers while the rest comes up; supervisord, which needs the folders,
 //! comes right after. What else depends on something waits for it by itself: the launcher of
@@ -12,6 +12,10 @@
 //! has ended, and looks up whether it was one of the two. So no exit code can be lost to another
 //! waiter. Helper threads only read logs and write stdout.
 //!
+//! A microVM has no engine around it. There the first process also configures the network
+//! (module `network`), watches the power button (`power`), and switches the machine off at the
+//! end (`hardware`).
+//!
 //! On SIGTERM the daemon is told first, so that clients hear that the machine goes away; then
 //! Chromium is closed, so that it writes its state; then supervisord stops the services; what is
 //! left gets TERM and KILL. All of that takes less than ten seconds (module `stop`).
@@ -19,9 +23,12 @@
 mod children;
 mod error;
 mod gather;
+mod hardware;
 mod hold;
 mod machine;
+mod network;
 mod output;
+mod power;
 mod ready;
 mod run;
 mod stop;
@@ -29,6 +36,7 @@ mod stop;
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 pub use error::Error;
+pub use machine::mount_missing;
 pub use output::{Format, Output, Source, Writer};
 pub use run::run;
 

@@ -11,11 +11,8 @@ use std::{
 
 use nix::{
     mount::{MsFlags, mount},
-    sys::{
-        reboot::{RebootMode, reboot},
-        statvfs::statvfs,
-    },
-    unistd::{AccessFlags, Pid, access, gethostname, sethostname, sync},
+    sys::statvfs::statvfs,
+    unistd::{AccessFlags, Pid, access, gethostname, sethostname},
 };
 
 use crate::Config;
@@ -27,8 +24,6 @@ const LEAST_SHARED_MEMORY: u64 = 1024 * 1024 * 1024;
 const LEAST_FREE: u64 = 64 * 1024 * 1024;
 /// The name of a machine that was given none.
 const NAME: &str = "browser";
-/// The identity of the first PID namespace: `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
-const FIRST_NAMESPACE: &str = "pid:[4026531836]";
 
 /// A file system that has to be there.
 struct Wanted {
@@ -74,8 +69,12 @@ const fn wanted(
     }
 }
 
-/// Mounts what is missing. Only the first process of a machine does that.
-pub(crate) fn mount_missing() {
+/// Mounts what is missing, where this is the first process of a machine. Nothing that looks into
+/// /proc works before.
+pub fn mount_missing() {
+    if !is_first() {
+        return;
+    }
     for wanted in FILE_SYSTEMS {
         if Path::new(wanted.sign).exists() {
             continue;
@@ -217,18 +216,6 @@ fn nearest_existing(path: &Path) -> Option<PathBuf> {
 /// Whether this process is the first of its machine or container.
 pub(crate) fn is_first() -> bool {
     Pid::this().as_raw() == 1
-}
-
-/// Ends the machine, when it is one and not a container: there the kernel would panic if its
-/// first process just ended. Returns when it is a container, or cannot be switched off.
-pub(crate) fn switch_off() {
-    let namespace = fs::read_link("/proc/self/ns/pid");
-    if !is_first() || !namespace.is_ok_and(|name| name == Path::new(FIRST_NAMESPACE)) {
-        return;
-    }
-    sync();
-    let Err(error) = reboot(RebootMode::RB_POWER_OFF);
-    tracing::error!(%error, "cannot switch the machine off");
 }
 
 #[cfg(test)]

@@ -22,8 +22,9 @@ use crate::{
     Config, Error, Output, Writer,
     children::{self, Kept, Orphan, Reaped},
     gather::{self, Gatherer, Places},
+    hardware,
     hold::Hold,
-    machine, ready,
+    machine, network, power, ready,
     stop::Stopping,
 };
 
@@ -50,7 +51,9 @@ pub fn run(config: Config, output: Output, writer: Writer) -> Result<u8, Error> 
         Ok(code)
     })?;
     runtime.shutdown_timeout(LAST_WAIT);
-    machine::switch_off();
+    if hardware::is_own() {
+        hardware::switch_off();
+    }
     Ok(code)
 }
 
@@ -94,6 +97,8 @@ struct Machine {
     supervisor: Client,
     /// Told of each line that supervisord prints.
     spoke: Arc<Notify>,
+    /// Told of a press of the power button.
+    switched: Arc<Notify>,
     clearing: Option<Clearing>,
     tasks: TaskTracker,
     /// The stop has begun.
@@ -111,6 +116,7 @@ impl Machine {
             config,
             output,
             spoke: Arc::default(),
+            switched: Arc::default(),
             clearing: None,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -122,9 +128,13 @@ impl Machine {
         let begun = Instant::now();
         let hold = Hold::take(&self.config.scale_to_zero_file);
         if machine::is_first() {
-            machine::mount_missing();
+            network::bring_up_loopback();
         } else if let Err(error) = set_child_subreaper(true) {
             tracing::warn!(%error, "orphans of this machine are not reaped");
+        }
+        if hardware::is_own() {
+            hardware::set_up();
+            self.watch_buttons();
         }
         // Before anything that takes time: it answers while the rest comes up.
         self.start_daemon();
@@ -135,8 +145,8 @@ impl Machine {
 
         let why = self.watch(&mut signals).await;
         let code = match why {
-            Why::Asked(signal) => {
-                tracing::info!(signal, "stopping");
+            Why::Asked(by) => {
+                tracing::info!(by, "stopping");
                 0
             }
             Why::Hopeless(code) => {
@@ -169,6 +179,7 @@ impl Machine {
                 biased;
                 _ = signals.terminate.recv() => return Why::Asked("SIGTERM"),
                 _ = signals.interrupt.recv() => return Why::Asked("SIGINT"),
+                () = self.switched.notified() => return Why::Asked("the power button"),
                 _ = signals.child.recv() => {
                     if let Some(code) = self.reap() {
                         return Why::Hopeless(code);
@@ -260,6 +271,18 @@ impl Machine {
         if let Some(printed) = self.services.start() {
             self.tasks
                 .spawn(gather::drain(printed, source, self.spoke.clone()));
+        }
+    }
+
+    fn watch_buttons(&self) {
+        for device in power::devices(Path::new("/dev/input")) {
+            let stopping = self.stopping.clone();
+            let watching = power::watch(device, self.switched.clone());
+            self.tasks.spawn(async move {
+                if let Some(Err(error)) = stopping.run_until_cancelled(watching).await {
+                    tracing::warn!(%error, "a power button is not watched any more");
+                }
+            });
         }
     }
 
