@@ -1,7 +1,7 @@
 # Thin verbs; the work is in cargo and in scripts/. On a fresh Debian 12 each installs what it
 # needs through apt; only Rust and make must be there.
 
-.PHONY: help run up down build test soak fuzz bench lint fmt openapi image e2e-image runtime
+.PHONY: help run up down build test soak fuzz bench lint fmt openapi image microvm e2e-image runtime
 
 help:
 	@echo 'make run      Chromium with browserd in front of it, in the foreground (Ctrl-C stops)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make fmt      formats the code'
 	@echo 'make openapi  writes openapi.yaml anew from the types'
 	@echo 'make image    the images, headless and headful, with their sizes'
+	@echo 'make microvm  what a microVM boots, made of the headless image'
 	@echo 'make e2e-image  the images, and the tests that run them'
 
 run: runtime build
@@ -58,7 +59,7 @@ bench:
 	cargo run --release --locked -p browserd-bench -- $(BENCH_ARGS)
 
 lint:
-	@scripts/install images/packages/build.txt
+	@scripts/install images/packages/build.txt scripts/packages.txt
 	@scripts/lint
 
 fmt:
@@ -70,6 +71,9 @@ openapi:
 
 image:
 	@images/engine images/build
+
+microvm:
+	@images/engine images/microvm/build
 
 e2e-image:
 	@images/engine images/e2e

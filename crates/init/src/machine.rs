@@ -25,6 +25,11 @@ const LEAST_FREE: u64 = 64 * 1024 * 1024;
 /// The name of a machine that was given none.
 const NAME: &str = "browser";
 
+/// Everyone's folder.
+const TEMPORARY: &str = "/tmp";
+/// The bit of a folder in which only its owner replaces a file.
+const STICKY: u32 = 0o1000;
+
 /// A file system that has to be there.
 struct Wanted {
     /// What is only there when it is mounted.
@@ -129,6 +134,12 @@ pub(crate) fn prepare(config: &Config) {
             let folder = folder.display();
             tracing::error!(%folder, %error, "cannot write in a folder: give it a volume or a tmpfs");
         }
+        if is_first()
+            && let Err(error) = close(folder)
+        {
+            let folder = folder.display();
+            tracing::warn!(%folder, %error, "any user can replace the files of a folder");
+        }
     }
     if let Err(error) = give_name() {
         tracing::warn!(%error, "cannot name the machine");
@@ -145,6 +156,21 @@ pub(crate) fn prepare(config: &Config) {
 fn make_writable(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     Ok(access(folder, AccessFlags::W_OK)?)
+}
+
+/// A volume may come with a folder in which each user can replace the files of all, as a cluster
+/// makes it. In /tmp they keep to their own, elsewhere they write nothing.
+fn close(folder: &Path) -> io::Result<()> {
+    let mode = fs::metadata(folder)?.permissions().mode();
+    if mode & (STICKY | 0o002) != 0o002 {
+        return Ok(());
+    }
+    let mode = if folder == Path::new(TEMPORARY) {
+        mode | STICKY
+    } else {
+        mode & !0o022
+    };
+    fs::set_permissions(folder, fs::Permissions::from_mode(mode))
 }
 
 fn give_name() -> io::Result<()> {
@@ -243,6 +269,17 @@ mod tests {
         give_identity(&[&file.join("below a file"), &second]).unwrap();
         assert_eq!(fs::read_to_string(&second).unwrap().trim().len(), 32);
         assert!(give_identity(&[&file.join("below a file")]).is_err());
+    }
+
+    #[test]
+    fn an_open_folder_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        for (before, after) in [(0o777, 0o755), (0o1777, 0o1777), (0o770, 0o770)] {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(before)).unwrap();
+            close(dir.path()).unwrap();
+            let mode = fs::metadata(dir.path()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, after, "{before:o}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod life;
+mod microvm;
 mod user_data;
 
 use std::{process::ExitCode, sync::Arc};
@@ -85,6 +86,12 @@ fn main() -> ExitCode {
     let trials = IMAGES
         .iter()
         .flat_map(|image| trials(runtime.handle(), image))
+        .chain([trial(
+            "microvm::boots_and_is_driven",
+            runtime.handle(),
+            IMAGES[0],
+            microvm::boots_and_is_driven,
+        )])
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
