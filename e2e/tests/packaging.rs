@@ -1,6 +1,8 @@
 //! What the folders of images/ say to other programs: the manifests for Kubernetes, the Kraftfile,
 //! and the scripts around them. Nothing here needs a container engine, a cluster or an account.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
