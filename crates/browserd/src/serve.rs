@@ -42,6 +42,7 @@ pub(crate) async fn serve(settings: Serve, environment: Environment) -> anyhow::
         supervisor: browserd_supervisor::Client::new(&settings.machine.supervisor_socket),
     };
     let running = server.run(server_config(&settings), domains);
+    process::trim_heap();
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

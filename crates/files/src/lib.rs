@@ -33,7 +33,7 @@ pub use info::FileInfo;
 pub use list::{ListOptions, Listing, MAX_PAGE_ENTRIES};
 pub use mode::Mode;
 pub use path::FsPath;
-pub use read::{Content, Reader};
+pub use read::{Content, Piece, Reader};
 pub use temp::is_temporary;
 pub use watch::{ChangeKind, WatchEvent, WatchEvents, WatchItem, WatchLimits, WatchOptions};
 pub use write::{Placement, Precondition, SmallFile, WriteOptions, Writer, Written};

@@ -29,6 +29,10 @@ const ACTION: &str = "read";
 /// The size of a chunk. Through hyper, 64 to 256 KiB took more time for each byte, and 1 MiB no
 /// less.
 const CHUNK_BYTES: usize = 512 * 1024;
+/// A file up to this size is read at once, which saves a turn on another thread.
+const SMALL_BYTES: u64 = 64 * 1024;
+/// The largest [`Piece`]: what a socket's buffer takes at once, about.
+const PIECE_BYTES: usize = 1024 * 1024;
 /// `TMPFS_MAGIC`, statfs(2).
 const TMPFS: i64 = 0x0102_1994;
 /// A kernel file that says to be empty is read at once up to this size, so that its length is
@@ -85,7 +89,7 @@ impl Reader {
             path,
             buffers,
         };
-        if metadata.len() <= CHUNK_BYTES as u64 {
+        if metadata.len() <= SMALL_BYTES {
             reader
                 .read_small(metadata.len())
                 .attempt(ACTION, &reader.path)?;
@@ -93,7 +97,7 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Reads a small file at once, which saves a turn on another thread. Files of /proc say to be
+    /// Reads a small file at once. Files of /proc say to be
     /// empty and those of /sys to have a page: how much they have, only reading tells.
     fn read_small(&mut self, claimed: u64) -> io::Result<()> {
         let limit = match usize::try_from(claimed) {
@@ -176,6 +180,17 @@ pub struct Content {
     in_flight: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
+/// A part of a file that has not been read.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// The file.
+    pub file: Arc<File>,
+    /// Where in it the part begins, in bytes.
+    pub offset: u64,
+    /// How many bytes it has, 1 to 1 MiB. The file may have become shorter.
+    pub length: usize,
+}
+
 /// How what is in memory already is read without leaving the thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AtHand {
@@ -204,12 +219,42 @@ impl Content {
         }
     }
 
-    /// How many bytes the next chunk has; 0 at the end.
-    fn wanted(&self) -> usize {
+    /// Passes over the next part of the file where the kernel holds it in memory, for a consumer
+    /// that has the kernel send it. `None` where it does not, or where the end is not known:
+    /// then the stream's next chunk is as good.
+    pub fn take_piece(&mut self) -> Option<Piece> {
+        let is_next = self.whole.is_none() && self.in_flight.is_none() && self.end.is_some();
+        let length = self.wanted(PIECE_BYTES);
+        if !is_next || length == 0 || !self.is_at_hand(length) {
+            return None;
+        }
+        let piece = Piece {
+            file: Arc::clone(&self.file),
+            offset: self.offset,
+            length,
+        };
+        self.offset += length as u64;
+        Some(piece)
+    }
+
+    /// Whether the kernel holds the next part in memory. It reads files in runs: where it has
+    /// the first byte and the last, it has what is between them, but for rare cases in which the
+    /// consumer waits for the disk.
+    fn is_at_hand(&self, length: usize) -> bool {
+        let has = |at| matches!(read_cached(&self.file, &mut [0], at), Ok(1));
+        match self.at_hand {
+            AtHand::Always => true,
+            AtHand::IfCached => has(self.offset) && has(self.offset + length as u64 - 1),
+            AtHand::Never => false,
+        }
+    }
+
+    /// How many bytes are next, up to a limit; 0 at the end.
+    fn wanted(&self, limit: usize) -> usize {
         let left = self
             .end
             .map_or(u64::MAX, |end| end.saturating_sub(self.offset));
-        usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES))
+        usize::try_from(left).map_or(limit, |left| left.min(limit))
     }
 
     /// What is in memory of the next chunk, if anything is.
@@ -237,7 +282,7 @@ impl Content {
 
     fn start(&self) -> JoinHandle<io::Result<Bytes>> {
         let (file, pool) = (Arc::clone(&self.file), Arc::clone(&self.pool));
-        let (offset, wanted) = (self.offset, self.wanted());
+        let (offset, wanted) = (self.offset, self.wanted(CHUNK_BYTES));
         tokio::task::spawn_blocking(move || {
             pool.fill(wanted, |buffer| read_full(&file, buffer, offset))
         })
@@ -273,7 +318,7 @@ impl Stream for Content {
             return Poll::Ready(Some(Ok(whole)));
         }
         if this.in_flight.is_none() {
-            let wanted = this.wanted();
+            let wanted = this.wanted(CHUNK_BYTES);
             if wanted == 0 {
                 return Poll::Ready(None);
             }
@@ -291,7 +336,7 @@ impl Stream for Content {
         };
         let read = read.unwrap_or_else(|_| Err(io::Error::other("the runtime stopped")));
         let item = this.take(read);
-        if matches!(item, Some(Ok(_))) && this.wanted() > 0 {
+        if matches!(item, Some(Ok(_))) && this.wanted(CHUNK_BYTES) > 0 {
             this.in_flight = Some(this.start());
         }
         Poll::Ready(item)

@@ -62,5 +62,6 @@ pub use reaper::start;
 pub use request::{Request, Size};
 pub use secrets::{Secrets, forbid_inspection};
 pub use signal::Signal;
+pub use sys::trim_heap;
 pub use usage::Usage;
 pub use user::Identity;

@@ -290,3 +290,12 @@ pub(crate) fn duplicate(raw: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the caller holds the owner of `raw`, so it is open, and the borrow ends here.
     unsafe { BorrowedFd::borrow_raw(raw) }.try_clone_to_owned()
 }
+
+/// Gives the memory that the allocator holds in reserve back to the kernel.
+///
+/// A start needs more than what follows it: the routes are described in full, in two notations.
+pub fn trim_heap() {
+    // SAFETY: the function takes no pointer, may be called at any time from any thread, and
+    // moves nothing that is in use.
+    unsafe { libc::malloc_trim(0) };
+}

@@ -2,6 +2,7 @@
 
 mod head_deadline;
 mod in_flight;
+mod outbox;
 
 use std::{
     convert::Infallible,
@@ -12,7 +13,13 @@ use std::{
 };
 
 use axum::{Router, body::Body};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use bytes::Bytes;
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::service_fn,
+    upgrade::{Parts, Upgraded},
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::ifaddrs::getifaddrs;
 use tokio::{
@@ -23,8 +30,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-pub(crate) use self::head_deadline::HeadDeadline;
-use self::in_flight::InFlight;
+pub(crate) use self::outbox::Outbox;
+use self::{head_deadline::HeadDeadline, in_flight::InFlight, outbox::FileStream};
 
 /// How long an idle connection is kept for its next request. Longer than the 60 s for
 /// which common gateways keep theirs, so that the gateway is the one to close.
@@ -147,6 +154,14 @@ impl Listener {
     }
 }
 
+/// The socket under a connection that was upgraded, and what was read past the handshake.
+pub(crate) fn unwrap(upgraded: Upgraded) -> (TcpStream, Bytes) {
+    let Parts { io, read_buf, .. } = upgraded
+        .downcast::<TokioIo<HeadDeadline<FileStream>>>()
+        .expect("every connection that the listener serves is of this type");
+    (io.into_inner().into_inner().into_inner(), read_buf)
+}
+
 /// Whether `accept` failed because that one connection was already gone.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -166,11 +181,13 @@ async fn turn_away(mut stream: TcpStream, limit: Duration) {
 }
 
 async fn connection(stream: TcpStream, peer: Peer, router: Router, shared: Shared) {
-    let in_flight = InFlight::default();
+    let (in_flight, outbox) = (InFlight::default(), Outbox::default());
+    let stream = FileStream::new(stream, outbox.clone());
     let io = HeadDeadline::new(stream, shared.limits.header_timeout, in_flight.clone());
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let held = in_flight.begin();
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(outbox.clone());
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
             // The router's own error type has no values.

@@ -8,13 +8,12 @@ use browserd_devtools::{
     relay::{self, Leg, Outcome},
     upstream::{Endpoint, Upstream},
 };
-use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{listener::HeadDeadline, metrics::Metrics};
+use crate::{listener, metrics::Metrics};
 
 /// All open sessions.
 #[derive(Debug, Clone)]
@@ -120,11 +119,6 @@ impl Sessions {
 
 /// The plain stream under an upgraded connection, with what was read past the handshake.
 pub(crate) fn leg(upgraded: Upgraded) -> Leg<TcpStream> {
-    let Parts { io, read_buf, .. } = upgraded
-        .downcast::<TokioIo<HeadDeadline<TcpStream>>>()
-        .expect("every connection that the listener serves is of this type");
-    Leg {
-        stream: io.into_inner().into_inner(),
-        read_ahead: read_buf,
-    }
+    let (stream, read_ahead) = listener::unwrap(upgraded);
+    Leg { stream, read_ahead }
 }

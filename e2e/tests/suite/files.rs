@@ -2,6 +2,7 @@
 
 mod archives;
 mod refused;
+mod sent;
 mod uploads;
 mod watches;
 
@@ -26,6 +27,9 @@ use crate::shared::Suite;
 pub(crate) use self::{
     archives::{a_tree_survives_both_archives, hostile_archives_change_nothing},
     refused::{bad_paths_and_modes_are_named, bad_requests_are_named},
+    sent::{
+        a_file_cut_while_it_is_sent_ends_the_connection, files_follow_each_other_on_one_connection,
+    },
     uploads::{contents_may_come_before_their_paths, every_spelling_of_an_upload},
     watches::{a_burst_is_told_whole, a_watch_is_resumed_and_ended},
 };

@@ -213,6 +213,8 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             a_burst_is_told_whole
             a_full_disk_is_told_and_harms_nothing
             ranges_and_conditions
+            files_follow_each_other_on_one_connection
+            a_file_cut_while_it_is_sent_ends_the_connection
             writes_in_place
             every_spelling_of_an_upload
             contents_may_come_before_their_paths

@@ -1,9 +1,10 @@
 //! Reading and writing the content of one file.
 
-use std::time::SystemTime;
+use std::{task::Poll, time::SystemTime};
 
 use axum::{
-    body::Body,
+    Extension,
+    body::{Body, Bytes},
     extract::State,
     response::{IntoResponse as _, Response},
 };
@@ -11,8 +12,8 @@ use browserd_api::{
     Code, Error,
     files::{PathParameters, WriteParameters},
 };
-use browserd_files::{Placement, Reader, WriteOptions};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use browserd_files::{Content, Placement, Reader, WriteOptions};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{
@@ -24,6 +25,7 @@ use crate::{
     app::App,
     error::{ApiError, Result},
     extract::Query,
+    listener::Outbox,
     middleware::once::SHOULD_RETRY,
 };
 
@@ -61,8 +63,10 @@ const NEVER_RUN: HeaderValue = HeaderValue::from_static("sandbox");
 pub(crate) async fn read_file(
     State(app): State<App>,
     Query(parameters): Query<PathParameters>,
+    outbox: Option<Extension<Outbox>>,
     headers: HeaderMap,
 ) -> Result<Response> {
+    let outbox = outbox.map(|Extension(outbox)| outbox);
     let path = path_in("path", &parameters.path)?;
     let reader = app.domains.files.read(&path).await?;
     let validators = Validators {
@@ -79,13 +83,18 @@ pub(crate) async fn read_file(
         }
     }
     let Some(size) = reader.size_bytes() else {
-        return Ok(answer(reader, StatusCode::OK, None));
+        return Ok(answer(reader, outbox, StatusCode::OK, None));
     };
     Ok(match validators.asked(&headers, size) {
-        Asked::Whole => answer(reader, StatusCode::OK, Some((0, size))),
+        Asked::Whole => answer(reader, outbox, StatusCode::OK, Some((0, size))),
         Asked::Part(range) => {
             let (from, to) = (range.start, range.end);
-            let mut response = answer(reader, StatusCode::PARTIAL_CONTENT, Some((from, to)));
+            let mut response = answer(
+                reader,
+                outbox,
+                StatusCode::PARTIAL_CONTENT,
+                Some((from, to)),
+            );
             let told = format!("bytes {from}-{}/{size}", to - 1);
             set(&mut response, header::CONTENT_RANGE, &told);
             response
@@ -104,7 +113,12 @@ pub(crate) async fn read_file(
 }
 
 /// The file, or the part of it from one byte up to another.
-fn answer(reader: Reader, status: StatusCode, part: Option<(u64, u64)>) -> Response {
+fn answer(
+    reader: Reader,
+    outbox: Option<Outbox>,
+    status: StatusCode,
+    part: Option<(u64, u64)>,
+) -> Response {
     let mut response = not_modified(&reader);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -121,11 +135,27 @@ fn answer(reader: Reader, status: StatusCode, part: Option<(u64, u64)>) -> Respo
         headers.insert(header::CONTENT_LENGTH, (to - from).into());
     }
     let content = reader.content(part.map(|(from, to)| from..to));
-    let content = content.inspect_err(|error| {
+    let content = sent_from(content, outbox).inspect_err(|error| {
         tracing::warn!(%error, "a file broke off while it was sent");
     });
     *response.body_mut() = Body::from_stream(content);
     response
+}
+
+/// The content, as far as possible as pieces that the kernel sends.
+fn sent_from(
+    mut content: Content,
+    outbox: Option<Outbox>,
+) -> impl Stream<Item = browserd_files::Result<Bytes>> {
+    stream::poll_fn(move |cx| {
+        let piece = outbox
+            .as_ref()
+            .and_then(|outbox| Some((outbox, content.take_piece()?)));
+        match piece {
+            Some((outbox, piece)) => Poll::Ready(Some(Ok(outbox.accept(piece)))),
+            None => content.poll_next_unpin(cx),
+        }
+    })
 }
 
 /// What is known of the file, without it.
