@@ -199,7 +199,7 @@ pub async fn docker(arguments: &[&str]) -> anyhow::Result<String> {
 }
 
 /// Removes something at once, whether or not it is there.
-fn remove(arguments: &[&str]) {
+pub(crate) fn remove(arguments: &[&str]) {
     let client = settings::docker();
     #[expect(
         clippy::disallowed_methods,

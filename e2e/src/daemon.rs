@@ -17,15 +17,15 @@ use crate::{
     endpoints::Endpoints,
     patience,
     ports::Block,
-    process::{Launch, Process},
+    process::Launch,
+    runner::{self, NOBODY, Role, Runner},
     settings,
 };
 
 /// How long the daemon may take to answer on a quiet machine.
 const START: Duration = Duration::from_secs(10);
-
-/// The user and the group of nobody, on every Debian.
-const NOBODY: u32 = 65_534;
+/// How long it may take to end.
+const GRACE: Duration = Duration::from_secs(12);
 
 /// How to start a daemon.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub struct Builder {
 pub struct Daemon {
     /// Where it is.
     pub at: Endpoints,
-    process: Process,
+    process: Runner,
     block: Block,
     folder: TempDir,
 }
@@ -65,23 +65,32 @@ impl Builder {
         let folder = TempDir::with_prefix("browserd-e2e-").context("no temporary directory")?;
         let logs = folder.path().join("log");
         std::fs::create_dir(&logs)?;
-        let binary = settings::browserd()?;
-        let launch = if self.unprivileged && settings::is_root() {
-            as_nobody(&binary, folder.path())?
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let mut variables: Vec<(String, String)> = at.variables().to_vec();
+        variables.extend([
+            ("CHROMIUM_LOG_FILE".to_owned(), path("chromium.log")),
+            ("SUPERVISOR_SOCKET".to_owned(), path("supervisor.sock")),
+            ("DISPLAY_NUM".to_owned(), block.display().to_string()),
+        ]);
+        variables.extend(self.environment);
+        let log = logs.join("browserd");
+        let role = if self.unprivileged && settings::is_root() {
+            hand_over(folder.path())?;
+            Role::Nobody
         } else {
-            Launch::new(binary)
+            Role::Daemon
         };
-        let process = launch
-            .arg("serve")
-            .folder(folder.path())
-            .output(&logs.join("browserd"))
-            .grace(Duration::from_secs(12))
-            .env("CHROMIUM_LOG_FILE", folder.path().join("chromium.log"))
-            .env("SUPERVISOR_SOCKET", folder.path().join("supervisor.sock"))
-            .env("DISPLAY_NUM", block.display().to_string())
-            .envs(at.variables())
-            .envs(self.environment)
-            .spawn()?;
+        let process = if let Some(image) = settings::image() {
+            runner::start(&image, role, &variables, &log, GRACE).await?
+        } else {
+            let binary = settings::browserd()?;
+            let launch = match role {
+                Role::Nobody => as_nobody(&binary, folder.path())?,
+                _ => Launch::new(binary),
+            };
+            let launch = launch.arg("serve").folder(folder.path()).output(&log);
+            Runner::Native(launch.grace(GRACE).envs(variables).spawn()?)
+        };
         let mut daemon = Daemon {
             at,
             process,
@@ -100,14 +109,19 @@ impl Builder {
     pub async fn fails(self) -> anyhow::Result<Output> {
         let block = Block::claim()?;
         let at = Endpoints::of(&block)?;
-        let run = Command::new(settings::browserd()?)
-            .arg("serve")
-            .env_clear()
-            .envs(at.variables())
-            .envs(self.environment)
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
+        let mut variables: Vec<(String, String)> = at.variables().to_vec();
+        variables.extend(self.environment);
+        let mut command = if let Some(image) = settings::image() {
+            let (words, _) = runner::contain(&image, Role::Daemon, &variables);
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]);
+            command
+        } else {
+            let mut command = Command::new(settings::browserd()?);
+            command.arg("serve").env_clear().envs(variables);
+            command
+        };
+        let run = command.stdin(Stdio::null()).kill_on_drop(true).output();
         let limit = settings::patience(START);
         let output = tokio::time::timeout(limit, run).await;
         output
@@ -116,14 +130,18 @@ impl Builder {
     }
 }
 
-/// How to start a copy of a program, which lies where root alone may look, as nobody; in a
-/// folder that is nobody's from now on.
-fn as_nobody(binary: &Path, folder: &Path) -> anyhow::Result<Launch> {
-    let copy = folder.join("browserd");
-    std::fs::copy(binary, &copy).context("cannot copy the daemon")?;
+/// Makes the daemon's folder nobody's.
+fn hand_over(folder: &Path) -> anyhow::Result<()> {
     for path in [folder, &folder.join("log")] {
         std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY))?;
     }
+    Ok(())
+}
+
+/// How to start a copy of a program, which lies where root alone may look, as nobody.
+fn as_nobody(binary: &Path, folder: &Path) -> anyhow::Result<Launch> {
+    let copy = folder.join("browserd");
+    std::fs::copy(binary, &copy).context("cannot copy the daemon")?;
     let id = NOBODY.to_string();
     // A change of the user takes the death signal back: it is set anew.
     Ok(Launch::new("setpriv")

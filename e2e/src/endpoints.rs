@@ -31,12 +31,13 @@ impl Endpoints {
     }
 
     /// The variables that put a daemon onto these ports.
-    pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
+    pub(crate) fn variables(&self) -> [(String, String); 3] {
         [
-            ("PORT", self.api.address().port().to_string()),
-            ("METRICS_PORT", self.metrics.port().to_string()),
-            ("DEVTOOLS_PROXY_PORT", self.devtools.port().to_string()),
+            ("PORT", self.api.address().port()),
+            ("METRICS_PORT", self.metrics.port()),
+            ("DEVTOOLS_PROXY_PORT", self.devtools.port()),
         ]
+        .map(|(name, port)| (name.to_owned(), port.to_string()))
     }
 
     /// `http://127.0.0.1:<port>` of the API.

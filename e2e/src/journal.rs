@@ -40,8 +40,10 @@ impl Journal {
         let bytes = fs::read(&self.path).unwrap_or_default();
         let from = usize::try_from(mark).unwrap_or(usize::MAX).min(bytes.len());
         let lines = bytes[from..].split(|byte| *byte == b'\n');
-        lines
-            .filter_map(|line| serde_json::from_slice(line).ok().map(Event))
+        let events = lines.filter_map(|line| serde_json::from_slice(line).ok().map(Event));
+        // The log of a machine has the lines of all of its services, with their names.
+        events
+            .filter(|event| ["", "browserd"].contains(&event.text("service")))
             .collect()
     }
 

@@ -4,7 +4,8 @@
 //! alone. Each lives in its own directory, on ports and a display that no other test has, and
 //! is taken down with everything it started when the value is dropped. Both run the `browserd`
 //! that `BROWSERD_BIN` names, or else the one that Cargo built into the folder of the test:
-//! build it first, with `cargo build -p browserd`.
+//! build it first, with `cargo build -p browserd`. With `E2E_IMAGE` both are containers of that
+//! image instead (module `runner`).
 //!
 //! The programs in `e2e/clients` run with the Python of `E2E_PYTHON` (`.run/venv/bin/python`
 //! unless set) and the Node of `E2E_NODE` (the one inside that Python's `playwright`);
@@ -29,6 +30,7 @@ pub mod patience;
 pub mod ports;
 pub mod process;
 pub mod procfs;
+mod runner;
 pub mod settings;
 pub mod site;
 pub mod spawned;

@@ -185,6 +185,11 @@ impl Process {
         ended.with_context(|| format!("{} still runs", self.name))
     }
 
+    /// Waits for its end, which somebody else brings about; tells whether it came.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> bool {
+        wait_blocking(&self.pidfd, limit)
+    }
+
     /// Takes it down as dropping it does, and tells whether TERM was enough for all of it.
     pub fn stop(&mut self) -> bool {
         self.tree.update();

@@ -64,6 +64,24 @@ pub fn mentions(pid: u32, text: &str) -> bool {
     holds("environ") || holds("cmdline")
 }
 
+/// The numbers of a process: this machine's, and those of the PID namespaces that it is in, from
+/// the outermost on.
+#[must_use]
+pub fn numbers(pid: u32) -> Vec<u32> {
+    let text = fs::read_to_string(file(pid, "status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let numbers = line.unwrap_or_default().split_whitespace();
+    numbers.filter_map(|number| number.parse().ok()).collect()
+}
+
+/// The command line of a process, one argument each.
+#[must_use]
+pub fn arguments(pid: u32) -> Vec<String> {
+    let bytes = fs::read(file(pid, "cmdline")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
 /// Reads the memory of a process.
 pub fn memory(pid: u32) -> anyhow::Result<Memory> {
     let path = file(pid, "status");

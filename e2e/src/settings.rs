@@ -70,6 +70,13 @@ pub fn docker() -> Vec<String> {
     words.split_whitespace().map(ToOwned::to_owned).collect()
 }
 
+/// The image that daemons and stacks are containers of: `E2E_IMAGE`; unset, they are processes of
+/// this machine.
+#[must_use]
+pub fn image() -> Option<String> {
+    variable("E2E_IMAGE").map(|image| image.to_string_lossy().into_owned())
+}
+
 /// The daemon's binary: `BROWSERD_BIN`, or the one beside this test's own binary.
 pub fn browserd() -> anyhow::Result<PathBuf> {
     if let Some(path) = variable("BROWSERD_BIN") {

@@ -2,18 +2,24 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::{
-    Journal, case, endpoints::Endpoints, ports::Block, process::Launch, process::Process, settings,
+    Journal, case,
+    endpoints::Endpoints,
+    ports::Block,
+    process::Launch,
+    runner::{self, Role, Runner},
+    settings,
 };
 
 /// Keeps Chromium from calling out: the machines that tests run on may have no network, and
@@ -29,6 +35,8 @@ const STOP: Duration = Duration::from_secs(30);
 
 /// The settings of `supervisorctl`, in the stack's directory.
 const CONTROL: &str = "supervisorctl.conf";
+/// supervisord's socket, in the stack's directory.
+const SOCKET: &str = "run/supervisor.sock";
 
 /// How to bring a stack up.
 #[derive(Debug, Default)]
@@ -43,7 +51,7 @@ pub struct Builder {
 pub struct Stack {
     /// Where its daemon is.
     pub at: Endpoints,
-    supervisord: Process,
+    machine: Runner,
     block: Block,
     folder: TempDir,
 }
@@ -64,7 +72,7 @@ impl Builder {
 
     /// Starts it, and waits until `/readyz` says so.
     pub async fn start(self) -> anyhow::Result<Stack> {
-        let stack = self.start_unready()?;
+        let stack = self.start_unready().await?;
         stack
             .at
             .ready(START)
@@ -74,8 +82,7 @@ impl Builder {
     }
 
     /// Starts it without waiting for anything.
-    pub fn start_unready(self) -> anyhow::Result<Stack> {
-        let browserd = settings::browserd()?;
+    async fn start_unready(self) -> anyhow::Result<Stack> {
         let block = Block::claim()?;
         let at = Endpoints::of(&block)?;
         let folder = TempDir::with_prefix("browserd-e2e-").context("no temporary directory")?;
@@ -83,38 +90,67 @@ impl Builder {
         for name in ["home", "log", "run", "tmp"] {
             fs::create_dir(path.join(name))?;
         }
-        let socket = path.join("run/supervisor.sock");
+        let socket = path.join(SOCKET);
         let control = format!("[supervisorctl]\nserverurl=unix://{}\n", socket.display());
         fs::write(path.join(CONTROL), control)?;
         let flags = format!("{CLOSED_NETWORK_FLAGS}{}", self.chromium_flags);
-        let launch = Launch::new(settings::repository().join("supervisord/stack"))
-            .folder(path)
-            .output(&path.join("log/stack"))
-            .grace(STOP)
-            .envs(at.variables())
-            .env("HOME", path.join("home"))
-            .env("TMPDIR", path.join("tmp"))
-            .env("RUN_DIR", path.join("run"))
-            .env("LOG_DIR", path.join("log"))
-            .env("SUPERVISOR_SOCKET", socket)
-            .env("BROWSERD_BINARY", browserd)
-            .env("BROWSER_DATA_DIR", path.join("profile"))
-            .env("CHROMIUM_FLAGS_FILE", path.join("flags"))
-            .env("CHROMIUM_FLAGS", flags)
-            .env("INTERNAL_PORT", block.port(3).to_string())
-            .env("DISPLAY_NUM", block.display().to_string())
-            .env("RUN_AS_ROOT", settings::is_root().to_string())
-            .env("WIDTH", "1280")
-            .env("HEIGHT", "720")
-            .envs(self.environment);
-        let supervisord = launch.spawn()?;
+        let mut variables = variables(path, &at, &block, flags);
+        let log = path.join("log/stack");
+        let machine = if let Some(image) = settings::image() {
+            // The browser's user is not the one of the tests.
+            for (name, mode) in [("", 0o755), ("tmp", 0o1777)] {
+                fs::set_permissions(path.join(name), Permissions::from_mode(mode))?;
+            }
+            variables.extend(self.environment);
+            let variables = Vec::from_iter(variables);
+            runner::start(&image, Role::Machine, &variables, &log, STOP).await?
+        } else {
+            let launch = Launch::new(settings::repository().join("supervisord/stack"))
+                .folder(path)
+                .output(&log)
+                .grace(STOP)
+                .env("HOME", path.join("home"))
+                .env("BROWSERD_BINARY", settings::browserd()?)
+                .env("RUN_AS_ROOT", settings::is_root().to_string())
+                .envs(variables)
+                .envs(self.environment);
+            Runner::Native(launch.spawn()?)
+        };
         Ok(Stack {
             at,
-            supervisord,
+            machine,
             block,
             folder,
         })
     }
+}
+
+/// The settings of an image, with ports and paths of the stack's own.
+fn variables(
+    path: &Path,
+    at: &Endpoints,
+    block: &Block,
+    flags: String,
+) -> BTreeMap<String, String> {
+    let mut variables: BTreeMap<String, String> = at.variables().into();
+    let inside = |name: &str| path.join(name).display().to_string();
+    variables.extend(
+        [
+            ("TMPDIR", inside("tmp")),
+            ("RUN_DIR", inside("run")),
+            ("LOG_DIR", inside("log")),
+            ("SUPERVISOR_SOCKET", inside(SOCKET)),
+            ("BROWSER_DATA_DIR", inside("profile")),
+            ("CHROMIUM_FLAGS_FILE", inside("flags")),
+            ("CHROMIUM_FLAGS", flags),
+            ("INTERNAL_PORT", block.port(3).to_string()),
+            ("DISPLAY_NUM", block.display().to_string()),
+            ("WIDTH", "1280".to_owned()),
+            ("HEIGHT", "720".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    variables
 }
 
 impl Stack {
@@ -149,7 +185,12 @@ impl Stack {
     /// The daemon's log.
     #[must_use]
     pub fn journal(&self) -> Journal {
-        Journal::new(self.logs().join("browserd"))
+        // A machine has one log; its lines name the service.
+        let name = match self.machine {
+            Runner::Native(_) => "browserd",
+            Runner::Contained(_) => "stack",
+        };
+        Journal::new(self.logs().join(name))
     }
 
     /// The port of Chromium's own DevTools server.
@@ -162,12 +203,6 @@ impl Stack {
     #[must_use]
     pub fn display(&self) -> u16 {
         self.block.display()
-    }
-
-    /// The process id of supervisord.
-    #[must_use]
-    pub fn supervisord_pid(&self) -> u32 {
-        self.supervisord.pid()
     }
 
     /// Runs `supervisorctl` against this stack, and returns what it printed.
@@ -189,30 +224,31 @@ impl Stack {
         Ok(text)
     }
 
-    /// The process id of a service.
+    /// The process id of a service, on this machine.
     pub async fn pid(&self, program: &str) -> anyhow::Result<u32> {
+        if program == "browserd" && matches!(self.machine, Runner::Contained(_)) {
+            return self.machine.daemon();
+        }
         let text = self.supervisorctl(&["pid", program]).await?;
         let pid = text.parse().ok().filter(|pid| *pid != 0);
-        pid.with_context(|| format!("{program} does not run: {text}"))
+        self.on_host(pid.with_context(|| format!("{program} does not run: {text}"))?)
     }
 
-    /// Kills Chromium's main process with SIGKILL; returns its process id.
-    pub async fn kill_chromium(&self) -> anyhow::Result<u32> {
-        let pid = self.pid("chromium").await?;
-        kill(pid, Signal::KILL)?;
-        Ok(pid)
+    /// The number on this machine of a process that the stack knows by that number.
+    pub fn on_host(&self, pid: u32) -> anyhow::Result<u32> {
+        self.machine.on_host(pid)
     }
 
     /// Takes everything down, and tells whether that went by TERM alone.
     #[must_use]
     pub fn stop(mut self) -> bool {
-        self.supervisord.stop()
+        self.machine.stop()
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.supervisord.stop();
+        self.machine.stop();
         for path in self.block.display_files() {
             // Xvfb removes them itself, unless it was killed.
             drop(fs::remove_file(path));
@@ -223,11 +259,7 @@ impl Drop for Stack {
 
 /// Sends a signal to a process that a stack of this test has started.
 pub fn kill(pid: u32, signal: Signal) -> anyhow::Result<()> {
-    let raw = i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .context("no process id")?;
-    kill_process(raw, signal).with_context(|| format!("cannot signal {pid}"))
+    runner::kill(pid, signal)
 }
 
 impl AsRef<Path> for Stack {

@@ -39,7 +39,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the daemon: the HTTP API and the DevTools proxy.
     Serve(Box<Serve>),
-    /// Prepare the profile and the display, then become Chromium.
+    /// Prepare the profile and the display, run Chromium, and close it in good order.
     Chromium(Box<Launch>),
     /// Be the first process of a machine: run the daemon and the services.
     Init(Box<Init>),
@@ -204,7 +204,7 @@ type Words = Vec<String>;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Chromium")]
 pub(crate) struct Launch {
-    /// Program to become
+    /// Program to run
     #[arg(long, env = "CHROMIUM_BINARY", default_value = "/usr/bin/chromium")]
     pub(crate) chromium_binary: PathBuf,
     /// Flags for Chromium, quoted as in a shell

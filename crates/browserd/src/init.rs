@@ -91,7 +91,6 @@ fn start(settings: &Init, serve: &Serve, launch: &Launch) -> anyhow::Result<u8> 
         data_dir: launch.browser_data_dir.clone(),
         api: own_address(serve.ports.listen_address, serve.ports.port),
         devtools: own_address(serve.ports.listen_address, serve.ports.devtools_proxy_port),
-        browser: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), launch.internal_port),
         scale_to_zero_file: settings.scale_to_zero_file.clone(),
     };
     Ok(browserd_init::run(config, output, writer)?)

@@ -1,4 +1,4 @@
-//! `browserd`: reads the settings, then serves, becomes Chromium, runs a machine, or prints the
+//! `browserd`: reads the settings, then serves, runs Chromium, runs a machine, or prints the
 //! document.
 
 mod children;
@@ -9,6 +9,8 @@ mod serve;
 mod shutdown;
 
 use std::{io::Write as _, process::ExitCode};
+
+use browserd_chromium::launcher;
 
 use crate::config::{Cli, Command, Launch, Serve};
 
@@ -26,17 +28,19 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Serve(settings) => run(*settings),
-        Command::Chromium(settings) => launch(*settings),
+        Command::Chromium(settings) => return launch(*settings),
         Command::Init(settings) => return init::run(&settings),
         Command::Openapi => return print(&browserd_server::openapi_yaml()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("browserd: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("browserd: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// Writes to stdout; a reader that has gone away is no failure.
@@ -56,8 +60,7 @@ fn run(settings: Serve) -> anyhow::Result<()> {
     served
 }
 
-fn launch(settings: Launch) -> anyhow::Result<()> {
-    log::init(&settings.log)?;
-    let never = browserd_chromium::launcher::launch(&settings.into())?;
-    match never {}
+fn launch(settings: Launch) -> ExitCode {
+    let ended = log::init(&settings.log).and_then(|()| Ok(launcher::launch(&settings.into())?));
+    ended.map_or_else(|error| failed(&error), ExitCode::from)
 }

@@ -1,9 +1,10 @@
-//! The launcher: prepares what Chromium needs, then becomes it.
+//! The launcher: prepares what Chromium needs, starts it, and stays with it.
 //!
 //! In order: what is left of the last run is ended, stale profile locks go, the directories are
-//! made, the X server answers and has its initial size, the internal port is free, exec. Each
-//! wait is bounded and ends in an error of one line; supervisord then starts the launcher
-//! again.
+//! made, the X server answers and has its initial size, the internal port is free, Chromium is
+//! started. Each wait is bounded and ends in an error of one line; supervisord then starts the
+//! launcher again. The launcher ends with Chromium, and as it did; on SIGTERM it closes Chromium
+//! so that nothing is lost (module `stay`).
 
 mod environment;
 mod leftovers;
@@ -11,10 +12,10 @@ mod lock;
 mod port;
 mod process;
 mod profile;
+mod stay;
 mod user;
 
 use std::{
-    convert::Infallible,
     io,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -47,7 +48,7 @@ const LEAST_SHARED_MEMORY: u64 = 1024 * 1024 * 1024;
 /// What the launcher is told.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The program to become.
+    /// The program to start.
     pub binary: PathBuf,
     /// Flags from the configuration, one word each.
     pub flags: Vec<String>,
@@ -147,12 +148,16 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// The launcher cannot wait for signals, or for Chromium's end.
+    #[error("cannot wait for Chromium")]
+    Wait(#[source] io::Error),
 }
 
-/// Prepares everything and becomes Chromium. Returns only when that fails.
+/// Prepares everything, starts Chromium, and stays until its end. Returns its exit code; one that
+/// was killed by signal n has 128 + n.
 ///
-/// This blocks; it is the whole life of its process.
-pub fn launch(config: &Config) -> Result<Infallible, Error> {
+/// This blocks; it is the whole life of its process, and catches SIGTERM, SIGINT and SIGHUP.
+pub fn launch(config: &Config) -> Result<u8, Error> {
     let data_dir = std::path::absolute(&config.data_dir).map_err(|source| Error::Directory {
         path: config.data_dir.clone(),
         source,
@@ -173,7 +178,10 @@ pub fn launch(config: &Config) -> Result<Infallible, Error> {
     for Dropped { argument, reason } in dropped {
         tracing::warn!(%argument, "flag left out: {reason}");
     }
-    execute(&config.binary, flags, environment, &account)
+    let binary = config.binary.display();
+    tracing::info!(%binary, user = %account.name, "starting Chromium");
+    let command = program(&config.binary, flags, environment, &account);
+    stay::with(command, &config.binary, config.internal_port)
 }
 
 fn prepare_environment(account: &Account, display_num: u16) -> Result<Environment, Error> {
@@ -274,13 +282,13 @@ fn shared_memory_suffices() -> bool {
     })
 }
 
-fn execute(
+/// Chromium as the account's user, ready to be started.
+fn program(
     binary: &Path,
     arguments: Vec<String>,
     environment: Environment,
     account: &Account,
-) -> Result<Infallible, Error> {
-    tracing::info!(binary = %binary.display(), user = %account.name, "starting Chromium");
+) -> Command {
     let mut command = Command::new(binary);
     command
         .args(arguments)
@@ -291,16 +299,10 @@ fn execute(
         // Dropping root this way drops root's supplementary groups too.
         command.gid(gid).uid(uid);
     }
-    Err(Error::Execute {
-        binary: binary.to_owned(),
-        source: command.exec(),
-    })
+    command
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no runtime lives in the launcher's process"
-)]
+#[expect(clippy::disallowed_methods, reason = "no runtime lives yet")]
 fn pause() {
     std::thread::sleep(PAUSE);
 }

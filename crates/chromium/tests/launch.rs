@@ -1,4 +1,4 @@
-//! The launcher from end to end: a real X server, and a process that becomes a real Chromium.
+//! The launcher from end to end: a real X server, and a process that runs a real Chromium.
 
 #![expect(clippy::unwrap_used, reason = "a failed helper fails the test")]
 
@@ -7,22 +7,21 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
 
 use browserd_chromium::launcher::{Config, launch};
 use browserd_display::{Display, Size};
 
-/// Where the process that becomes Chromium finds what it is to do: `<display>\n<port>\n<dir>`.
+/// Where the launcher's process finds what it is to do: `<display>\n<port>\n<dir>`.
 const TASK: &str = "LAUNCH_TEST_TASK";
 
-/// Not a test: the process that becomes Chromium. A launcher never returns, so each test runs
-/// this one in a process of its own.
+/// Not a test: the launcher, which each test runs in a process of its own.
 #[test]
-fn becomes_chromium() {
+fn runs_chromium() -> ExitCode {
     let Some(task) = std::env::vars().find(|(name, _)| name == TASK) else {
-        return;
+        return ExitCode::SUCCESS;
     };
     let mut lines = task.1.lines();
     let mut next = || lines.next().unwrap();
@@ -42,16 +41,36 @@ fn becomes_chromium() {
         window_manager: false,
         internal_port,
     };
-    let Err(error) = launch(&config);
-    eprintln!("launch: {error}");
+    match launch(&config) {
+        // The exit code of a test program is its own matter.
+        Ok(code) => eprintln!("launch: {code}"),
+        Err(error) => eprintln!("launch: {error}"),
+    }
+    ExitCode::SUCCESS
 }
 
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.0.try_wait().is_ok_and(|status| status.is_none()) {
+            // A launcher takes its browser along.
+            term(self.0.id());
+            ended_within(self, Duration::from_secs(20));
+        }
         self.0.kill().ok();
         self.0.wait().ok();
+    }
+}
+
+impl Running {
+    /// The browser of a launcher.
+    fn browser(&self) -> u32 {
+        let pid = self.0.id();
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let children = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("children")));
+        let children: String = children.map(Result::unwrap).collect();
+        children.trim().parse().unwrap()
     }
 }
 
@@ -105,7 +124,7 @@ impl Stage {
         );
         let log = File::create(self.log()).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "becomes_chromium", "--nocapture"]);
+        command.args(["--exact", "runs_chromium", "--nocapture"]);
         command
             .env(TASK, task)
             .env("AUTH_TOKEN", "secret")
@@ -196,15 +215,24 @@ fn is_root() -> bool {
 }
 
 fn term(pid: u32) {
+    signal("TERM", pid);
+}
+
+fn signal(name: &str, pid: u32) {
     let mut kill = Command::new("kill");
     assert!(
-        kill.arg(pid.to_string())
+        kill.args(["-s", name, &pid.to_string()])
             .spawn()
             .unwrap()
             .wait()
             .unwrap()
             .success()
     );
+}
+
+/// Whether a process runs; one that has ended may wait for its parent.
+fn is_alive(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 fn ended_within(running: &mut Running, patience: Duration) -> bool {
@@ -230,7 +258,7 @@ fn lock_owner(dir: &Path) -> String {
 }
 
 #[test]
-fn the_launcher_becomes_chromium_with_a_page_on_the_whole_screen() {
+fn the_launcher_runs_chromium_with_a_page_on_the_whole_screen() {
     let stage = Stage::set();
     fs::write(stage.dir.path().join("flags"), r#"{"flags":["--lang=fr"]}"#).unwrap();
     let mut chromium = stage.launch();
@@ -240,12 +268,9 @@ fn the_launcher_becomes_chromium_with_a_page_on_the_whole_screen() {
         "{url}"
     );
 
-    let pid = chromium.0.id();
+    let pid = chromium.browser();
     let line = command_line(pid);
-    assert!(
-        line[0].contains("chromium"),
-        "exec keeps the process: {line:?}"
-    );
+    assert!(line[0].contains("chromium"), "{line:?}");
     assert!(line.contains(&"--lang=fr".to_owned()));
     assert_eq!(line.contains(&"--no-sandbox".to_owned()), is_root());
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
@@ -280,11 +305,14 @@ fn the_launcher_becomes_chromium_with_a_page_on_the_whole_screen() {
     );
     assert_eq!(lock_owner(stage.dir.path()), pid.to_string());
 
-    term(pid);
+    term(chromium.0.id());
     assert!(
-        ended_within(&mut chromium, Duration::from_secs(10)),
+        ended_within(&mut chromium, Duration::from_secs(20)),
         "TERM does not end it"
     );
+    let log = fs::read_to_string(stage.log()).unwrap();
+    assert!(log.contains("launch: 0\n"), "{log}");
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }
 
 #[test]
@@ -305,21 +333,26 @@ fn a_killed_and_a_forgotten_browser_are_replaced() {
         .unwrap();
 
     // Killed: the lock stays, and names a process that is dead.
-    first.0.kill().unwrap();
-    first.0.wait().unwrap();
-    assert_eq!(lock_owner(stage.dir.path()), first.0.id().to_string());
+    let killed = first.browser();
+    signal("KILL", killed);
+    assert!(ended_within(&mut first, Duration::from_secs(20)));
+    let log = fs::read_to_string(stage.log()).unwrap();
+    assert!(log.contains("launch: 137\n"), "{log}");
+    assert_eq!(lock_owner(stage.dir.path()), killed.to_string());
     let mut second = stage.launch();
     stage.wait_for_devtools(&mut second);
-    assert!(command_line(second.0.id()).contains(&"--window-size=800,600".to_owned()));
+    assert!(command_line(second.browser()).contains(&"--window-size=800,600".to_owned()));
 
-    // Forgotten: it lives on, with the lock and the port, when the next one is started.
+    // Forgotten: its launcher was killed, and it lives on, with the lock and the port, when the
+    // next one is started.
+    let forgotten = second.browser();
+    second.0.kill().unwrap();
+    second.0.wait().unwrap();
+    assert!(is_alive(forgotten));
     let mut third = stage.launch();
-    assert!(
-        ended_within(&mut second, Duration::from_secs(20)),
-        "the leftover lives on"
-    );
     stage.wait_for_devtools(&mut third);
-    assert_eq!(lock_owner(stage.dir.path()), third.0.id().to_string());
+    assert!(!is_alive(forgotten), "the leftover lives on");
+    assert_eq!(lock_owner(stage.dir.path()), third.browser().to_string());
 }
 
 #[test]

@@ -17,8 +17,8 @@
 //! end (`hardware`).
 //!
 //! On SIGTERM the daemon is told first, so that clients hear that the machine goes away; then
-//! Chromium is closed, so that it writes its state; then supervisord stops the services; what is
-//! left gets TERM and KILL. All of that takes less than ten seconds (module `stop`).
+//! supervisord stops the services, Chromium first, whose launcher lets it write its state; what
+//! is left gets TERM and KILL. All of that takes less than ten seconds (module `stop`).
 
 mod children;
 mod error;
@@ -59,8 +59,6 @@ pub struct Config {
     pub api: SocketAddr,
     /// Where its DevTools proxy is.
     pub devtools: SocketAddr,
-    /// Chromium's own DevTools port.
-    pub browser: SocketAddr,
     /// Takes `+` and `-`: the platform does not suspend the machine while something is held.
     pub scale_to_zero_file: PathBuf,
 }

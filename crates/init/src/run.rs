@@ -159,7 +159,6 @@ impl Machine {
             daemon: &mut self.daemon,
             services: &mut self.services,
             supervisor: &self.supervisor,
-            browser: self.config.browser,
             child: &mut signals.child,
         };
         stopping.run().await;

@@ -3,11 +3,9 @@
 
 use std::{
     future::Future,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use browserd_devtools::upstream::{self, Peer};
 use browserd_supervisor::Client;
 use nix::{
     sys::signal::{Signal, kill},
@@ -26,8 +24,6 @@ use crate::{
 /// How long the daemon may take before the services are told to stop as well. It says good-bye
 /// to its clients first, which takes milliseconds unless one of them does not listen.
 const DAEMON: Duration = Duration::from_secs(4);
-/// When Chromium must have closed by itself.
-const BROWSER: Duration = Duration::from_millis(6_500);
 /// When the daemon and the services must have ended.
 const SERVICES: Duration = Duration::from_millis(8_500);
 /// How long what is then left may take to end by itself.
@@ -44,8 +40,6 @@ pub(crate) struct Stopping<'a> {
     pub(crate) daemon: &'a mut Kept,
     pub(crate) services: &'a mut Kept,
     pub(crate) supervisor: &'a Client,
-    /// Chromium's own DevTools port.
-    pub(crate) browser: SocketAddr,
     /// SIGCHLD.
     pub(crate) child: &'a mut Caught,
 }
@@ -57,9 +51,7 @@ impl Stopping<'_> {
         self.daemon.signal(Signal::SIGTERM);
         self.wait(started + DAEMON, |all| all.daemon.pid().is_none())
             .await;
-        self.close_browser(started + BROWSER).await;
         self.services.signal(Signal::SIGTERM);
-        self.services.signal(Signal::SIGCONT);
         let supervisor = self.supervisor.clone();
         let ended = self.wait(started + SERVICES, |all| {
             all.daemon.pid().is_none() && all.services.pid().is_none()
@@ -68,25 +60,6 @@ impl Stopping<'_> {
         self.end_rest().await;
         let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(duration_ms, "all ended");
-    }
-
-    /// Lets Chromium write what it holds. Meanwhile supervisord is held, or it would start the
-    /// next one.
-    async fn close_browser(&mut self, deadline: Instant) {
-        let started = Instant::now();
-        self.services.signal(Signal::SIGSTOP);
-        let browser = Peer::new(self.browser.ip().to_string(), self.browser.port());
-        match timeout_at(deadline.into(), upstream::quit(&browser)).await {
-            Ok(Ok(())) => {
-                let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
-                tracing::info!(duration_ms, "Chromium closed");
-            }
-            Ok(Err(error)) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::info!(error, "there is no Chromium to close");
-            }
-            Err(_) => tracing::warn!("Chromium does not close in time"),
-        }
     }
 
     async fn end_rest(&mut self) {

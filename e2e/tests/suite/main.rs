@@ -1,5 +1,6 @@
 //! The whole suite. Every test is named `<file>::<function>` and is run by
-//! `cargo test -p browserd-e2e --test suite -- <part of the name>`.
+//! `cargo test -p browserd-e2e --test suite -- <part of the name>`. With `E2E_IMAGE=<image>`
+//! daemons and stacks are containers of that image.
 
 mod basics;
 mod callers;
@@ -24,11 +25,20 @@ mod terminals;
 
 use std::{process::ExitCode, sync::Arc};
 
-use browserd_e2e::case::{self, Verdict};
+use browserd_e2e::{
+    case::{self, Verdict},
+    settings,
+};
 use libtest_mimic::{Arguments, Completion, Trial};
 use tokio::runtime::{Handle, Runtime};
 
 use self::shared::{Shared, Suite};
+
+/// What cannot be tried in a container, and why.
+const HOST_ONLY: [(&str, &str); 1] = [(
+    "logs::programs_are_found_by_supervisord",
+    "in an image the daemon is not supervisord's",
+)];
 
 /// Lists tests by their path; each is an `async fn(Suite) -> anyhow::Result<()>`.
 macro_rules! tests {
@@ -47,7 +57,13 @@ where
     F: Future<Output = anyhow::Result<()>> + 'static,
 {
     let (handle, suite) = (handle.clone(), Arc::clone(suite));
+    let lacking = HOST_ONLY
+        .iter()
+        .find(|(host_only, _)| *host_only == name && settings::image().is_some());
     Trial::ignorable_test(name, move || {
+        if let Some((_, reason)) = lacking {
+            return Ok(Completion::ignored_with(*reason));
+        }
         match handle.block_on(case::run(Box::pin(test(suite)))) {
             Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),
@@ -174,6 +190,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
         }
         restart {
             connections_wait_while_chromium_restarts
+            a_restart_loses_no_cookie
             nothing_to_wait_for_is_said_with_503
             the_stack_stops_by_term_alone
         }

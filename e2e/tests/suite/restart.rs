@@ -91,7 +91,7 @@ async fn browser_pid(cdp: &mut Cdp) -> anyhow::Result<u32> {
 async fn kill_once(stack: &Stack) -> anyhow::Result<Duration> {
     let mut old = stack.at.browser().await?;
     let pid = browser_pid(&mut old).await?;
-    stack::kill(pid, Signal::KILL)?;
+    stack::kill(stack.on_host(pid)?, Signal::KILL)?;
     let killed = Instant::now();
     assert_eq!(old.ended(BACK).await?, restarted());
     // One attempt: it waits in the proxy, not here.
@@ -144,6 +144,48 @@ pub(crate) async fn connections_wait_while_chromium_restarts(_: Suite) -> Outcom
     let (versions, documents, _) = tokio::try_join!(sockets, documents, start)?;
     assert_eq!((versions.len(), documents.len()), (8, 8));
     stack.at.ready(BACK).await?;
+    Ok(())
+}
+
+/// Chromium keeps cookies in memory for 30 s, and a page that was typed into holds up its end.
+pub(crate) async fn a_restart_loses_no_cookie(suite: Suite) -> Outcome {
+    const PAGE: &str = "document.cookie = 'kept=yes; max-age=86400';
+        onbeforeunload = event => event.preventDefault();
+        document.body.innerHTML = '<input autofocus>';
+        document.querySelector('input').focus()";
+    let stack = Stack::builder().start().await?;
+    let address = suite.site().await?.url("/frame");
+    let mut browser = stack.at.browser().await?;
+    let (_, session) = browser.open(&address).await?;
+    assert_eventually!(
+        "the page is there",
+        browser
+            .evaluate(
+                &session,
+                "document.readyState === 'complete' && origin !== 'null'"
+            )
+            .await?
+            == true
+    );
+    browser.evaluate(&session, PAGE).await?;
+    let text = json!({ "text": "unsaved" });
+    for (kind, key) in [("keyDown", "a"), ("keyUp", "a")] {
+        let event = json!({ "type": kind, "key": key, "text": key });
+        browser
+            .call_in(Some(&session), "Input.dispatchKeyEvent", event)
+            .await?;
+    }
+    browser
+        .call_in(Some(&session), "Input.insertText", text)
+        .await?;
+    stack.supervisorctl(&["restart", "chromium"]).await?;
+    stack.at.ready(BACK).await?;
+    let mut browser = stack.at.browser().await?;
+    let (_, session) = browser.open(&address).await?;
+    assert_eventually!("the cookie is there", {
+        let cookie = browser.evaluate(&session, "document.cookie").await?;
+        anyhow::ensure!(cookie == "kept=yes", "{cookie}");
+    });
     Ok(())
 }
 

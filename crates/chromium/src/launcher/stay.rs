@@ -1,0 +1,111 @@
+//! Stays with Chromium until it ends, and lets it write its state when it has to.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::Child,
+    signal::unix::{self, SignalKind, signal},
+    time::timeout,
+};
+
+use super::Error;
+use crate::close;
+
+/// How long Chromium may take to close by itself. supervisord kills all of it after
+/// `stopwaitsecs`, which is longer.
+const CLOSING: Duration = Duration::from_secs(6);
+
+/// Starts Chromium and waits for its end; a signal that asks for the end closes it.
+pub(super) fn with(command: Command, binary: &Path, internal_port: u16) -> Result<u8, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Wait)?;
+    let status = runtime.block_on(async {
+        let mut asked = Asked::catch().map_err(Error::Wait)?;
+        let mut chromium = tokio::process::Command::from(command)
+            .spawn()
+            .map_err(|source| Error::Execute {
+                binary: binary.to_owned(),
+                source,
+            })?;
+        let status = tokio::select! {
+            status = chromium.wait() => status,
+            () = asked.come() => {
+                end(&mut chromium, (Ipv4Addr::LOCALHOST, internal_port).into()).await;
+                chromium.wait().await
+            }
+        };
+        status.map_err(Error::Wait)
+    })?;
+    Ok(tell(status))
+}
+
+/// The signals that ask for the end.
+struct Asked([unix::Signal; 3]);
+
+impl Asked {
+    fn catch() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self([terminate, interrupt, signal(SignalKind::hangup())?]))
+    }
+
+    async fn come(&mut self) {
+        let [terminate, interrupt, hangup] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Closes Chromium; one that cannot be asked, or does not close, gets TERM.
+async fn end(chromium: &mut Child, devtools: SocketAddr) {
+    let closing = async {
+        tokio::select! {
+            _ = chromium.wait() => Some(()),
+            closed = close::close(devtools) => closed,
+        }?;
+        chromium.wait().await.ok()
+    };
+    match timeout(CLOSING, closing).await {
+        Ok(Some(_)) => return,
+        Ok(None) => tracing::info!("Chromium has no DevTools to be closed by"),
+        Err(_) => tracing::warn!("Chromium does not close in {} s", CLOSING.as_secs()),
+    }
+    let pid = chromium.id().and_then(|pid| i32::try_from(pid).ok());
+    if let Some(pid) = pid.and_then(Pid::from_raw) {
+        // Not waited for yet, so the number is its own; it may have ended, which is as well.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+/// Logs how it ended; the code to end with.
+fn tell(status: ExitStatus) -> u8 {
+    let code = match (status.code(), status.signal()) {
+        (Some(0), _) => {
+            tracing::info!("Chromium ended");
+            0
+        }
+        (Some(status), _) => {
+            tracing::error!(status, "Chromium ended");
+            status
+        }
+        (None, signal) => {
+            let signal = signal.unwrap_or_default();
+            tracing::error!(signal, "Chromium was killed");
+            128 + signal
+        }
+    };
+    u8::try_from(code).unwrap_or(u8::MAX)
+}
