@@ -11,9 +11,10 @@ use std::{
 };
 
 use anyhow::Context as _;
+use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{Api, Endpoints, settings};
+use crate::{Api, Endpoints, patience, settings};
 
 /// How long a machine may take to be ready on a quiet machine.
 const START: Duration = Duration::from_secs(60);
@@ -31,6 +32,7 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 pub struct Builder {
     image: String,
     options: Vec<String>,
+    arguments: Vec<String>,
 }
 
 /// A container that was started. Dropping it removes it.
@@ -53,6 +55,7 @@ impl Builder {
         let mut builder = Self {
             image: image.to_owned(),
             options: Vec::new(),
+            arguments: Vec::new(),
         }
         .option(&format!("--security-opt=seccomp={}", profile.display()))
         .option("--shm-size=2g");
@@ -65,6 +68,12 @@ impl Builder {
     /// Adds an option of `docker run`.
     pub fn option(mut self, option: &str) -> Self {
         self.options.push(option.to_owned());
+        self
+    }
+
+    /// Adds an argument for what runs in the container.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
         self
     }
 
@@ -92,6 +101,7 @@ impl Builder {
         let mut arguments = vec!["run", "--detach", "--name", &name];
         arguments.extend(self.options.iter().map(String::as_str));
         arguments.push(&self.image);
+        arguments.extend(self.arguments.iter().map(String::as_str));
         docker(&arguments).await?;
         Ok(container)
     }
@@ -145,6 +155,34 @@ impl Container {
         let mut arguments = vec!["exec", self.name.as_str()];
         arguments.extend(program);
         docker(&arguments).await
+    }
+
+    /// Starts a program in it as root, and leaves it there.
+    pub async fn detach(&self, program: &[&str]) -> anyhow::Result<()> {
+        let mut arguments = vec!["exec", "--detach", self.name.as_str()];
+        arguments.extend(program);
+        docker(&arguments).await.map(drop)
+    }
+
+    /// Waits for its end; returns its exit code.
+    pub async fn ended(&self) -> anyhow::Result<String> {
+        let code = docker(&["wait", &self.name]).await?;
+        Ok(code.trim().to_owned())
+    }
+
+    /// What `/readyz` says of a part while that part is not ready.
+    pub async fn lacks(&self, part: &str) -> anyhow::Result<String> {
+        let at = self.at().await?;
+        let what = async || {
+            let readyz: Value = at.api.get("/readyz").await?.expect(503)?.json()?;
+            let part = &readyz["parts"][part];
+            anyhow::ensure!(part["ready"] == false, "{readyz}");
+            anyhow::Ok(part["detail"].as_str().unwrap_or_default().to_owned())
+        };
+        match patience::until(START, what).await {
+            Ok(detail) => Ok(detail),
+            Err(error) => Err(error.context(self.logs().await?)),
+        }
     }
 
     /// A field of `docker inspect`.

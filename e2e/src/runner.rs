@@ -177,7 +177,7 @@ pub(crate) fn contain(
     command.extend([
         format!("--name={name}"),
         format!("--security-opt=seccomp={}", profile.display()),
-        format!("--volume={temporary}:{temporary}:rslave"),
+        format!("--volume={temporary}:{temporary}"),
     ]);
     command.extend(
         variables
@@ -215,13 +215,13 @@ pub(crate) async fn start(
         name,
         grace,
     };
+    let Contained { client, name, .. } = &mut contained;
     let told = patience::until(START, async || {
         let format = "{{.State.Pid}} {{.Id}}";
-        let told = docker(&["inspect", "--format", format, &contained.name]).await;
+        let told = docker(&["inspect", "--format", format, name]).await;
         let is_running = told.as_ref().is_ok_and(|told| !told.starts_with("0 "));
         // One that ended at once is gone as well, and has said why.
-        (is_running || !Path::new(&format!("/proc/{}", contained.client.pid())).exists())
-            .then_some(told)
+        (is_running || !client.is_running()).then_some(told)
     });
     let told = told.await.context("the container does not start")?;
     let told = told.with_context(|| fs::read_to_string(output).unwrap_or_default())?;

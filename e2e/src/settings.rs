@@ -77,6 +77,13 @@ pub fn image() -> Option<String> {
     variable("E2E_IMAGE").map(|image| image.to_string_lossy().into_owned())
 }
 
+/// The tag of the images: `TAG`, `latest` unless set.
+#[must_use]
+pub fn tag() -> String {
+    let tag = variable("TAG").map(|tag| tag.to_string_lossy().into_owned());
+    tag.unwrap_or_else(|| "latest".to_owned())
+}
+
 /// The daemon's binary: `BROWSERD_BIN`, or the one beside this test's own binary.
 pub fn browserd() -> anyhow::Result<PathBuf> {
     if let Some(path) = variable("BROWSERD_BIN") {

@@ -14,8 +14,9 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::{
-    Journal, case,
+    Call, Journal, case,
     endpoints::Endpoints,
+    patience,
     ports::Block,
     process::Launch,
     runner::{self, Role, Runner},
@@ -78,6 +79,13 @@ impl Builder {
             .ready(START)
             .await
             .context("the stack does not become ready")?;
+        if matches!(stack.machine, Runner::Contained(_)) {
+            // Its log passes through the engine. What was asked until now is not to come late.
+            let id = "the-stack-is-ready";
+            let last = Call::get("/healthz").header("x-request-id", id);
+            stack.at.api.send(last).await?.expect(200)?;
+            patience::until(START, async || stack.journal().request(id)).await?;
+        }
         Ok(stack)
     }
 

@@ -61,6 +61,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) machine: Machine,
     #[command(flatten)]
+    pub(crate) profile: Profile,
+    #[command(flatten)]
     pub(crate) computer: computer::Computer,
     #[command(flatten)]
     pub(crate) callers: Callers,
@@ -164,6 +166,19 @@ pub(crate) struct Machine {
     pub(crate) supervisor_socket: PathBuf,
 }
 
+/// What the user leaves in the browser.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Profile")]
+pub(crate) struct Profile {
+    /// Folder of the browser's profile
+    #[arg(
+        long,
+        env = "BROWSER_DATA_DIR",
+        default_value = "/home/kernel/user-data"
+    )]
+    pub(crate) browser_data_dir: PathBuf,
+}
+
 /// Who may call.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Who may call")]
@@ -214,13 +229,8 @@ pub(crate) struct Launch {
     /// JSON file with flags that are laid over those
     #[arg(long, env = "CHROMIUM_FLAGS_FILE", default_value = "/chromium/flags")]
     pub(crate) chromium_flags_file: PathBuf,
-    /// Folder of the browser's profile
-    #[arg(
-        long,
-        env = "BROWSER_DATA_DIR",
-        default_value = "/home/kernel/user-data"
-    )]
-    pub(crate) browser_data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
     /// Run Chromium as root, without its sandbox
     #[arg(long, env = "RUN_AS_ROOT", default_value = "false", value_parser = parse::boolean,
           num_args = 0..=1, default_missing_value = "true", require_equals = true)]
@@ -274,7 +284,7 @@ impl From<Launch> for launcher::Config {
             binary: settings.chromium_binary,
             flags: settings.chromium_flags,
             flags_file: settings.chromium_flags_file,
-            data_dir: settings.browser_data_dir,
+            data_dir: settings.profile.browser_data_dir,
             run_as_root: settings.run_as_root,
             user: settings.chromium_user,
             width: settings.width,

@@ -88,7 +88,7 @@ fn start(settings: &Init, serve: &Serve, launch: &Launch) -> anyhow::Result<u8> 
         supervisor_socket: settings.machine.supervisor_socket.clone(),
         folders: folders(settings),
         log_dir: settings.log_dir.clone(),
-        data_dir: launch.browser_data_dir.clone(),
+        data_dir: launch.profile.browser_data_dir.clone(),
         api: own_address(serve.ports.listen_address, serve.ports.port),
         devtools: own_address(serve.ports.listen_address, serve.ports.devtools_proxy_port),
         scale_to_zero_file: settings.scale_to_zero_file.clone(),

@@ -109,6 +109,7 @@ fn server_config(settings: &Serve) -> browserd_server::Config {
             peer_timeout: Some(Duration::from_secs(devtools.devtools_peer_timeout_sec)),
             log_frames: devtools.log_cdp_messages,
         },
+        data_dir: settings.profile.browser_data_dir.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ mod port;
 mod process;
 mod profile;
 mod stay;
+mod unknown;
 mod user;
 
 use std::{
@@ -181,7 +182,8 @@ pub fn launch(config: &Config) -> Result<u8, Error> {
     let binary = config.binary.display();
     tracing::info!(%binary, user = %account.name, "starting Chromium");
     let command = program(&config.binary, flags, environment, &account);
-    stay::with(command, &config.binary, config.internal_port)
+    let given = unknown::names(config.flags.iter().chain(&overlay.flags));
+    stay::with(command, &config.binary, config.internal_port, given)
 }
 
 fn prepare_environment(account: &Account, display_num: u16) -> Result<Environment, Error> {

@@ -3,6 +3,7 @@
 use std::{
     future::pending,
     panic::resume_unwind,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -31,6 +32,8 @@ pub struct Config {
     pub devtools_wait: Duration,
     /// How DevTools sessions are relayed.
     pub relay: relay::Options,
+    /// The folder of the browser's profile, which needs room.
+    pub data_dir: PathBuf,
 }
 
 /// The handles of the domains that the routes call.

@@ -1,5 +1,7 @@
 //! What `/readyz` answers: each part asked at the same time, none for longer than a second.
 
+mod services;
+
 use std::{path::Path, time::Duration};
 
 use browserd_api::{Part, Parts, Ready};
@@ -12,8 +14,8 @@ use crate::app::App;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Below this much free space, in bytes, a browser profile cannot be written safely.
 const LEAST_FREE: u64 = 64 * 1024 * 1024;
-/// The file system that is asked for free space: where the profile and files are.
-const DISK: &str = "/";
+/// Where files are, besides the profile.
+const ROOT: &str = "/";
 
 /// Asks every part.
 pub(crate) async fn check(app: &App) -> Ready {
@@ -22,7 +24,7 @@ pub(crate) async fn check(app: &App) -> Ready {
         devtools: devtools(app),
         display,
         supervisor,
-        disk: disk(),
+        disk: disk(&app.config.data_dir),
     };
     let all = [
         &parts.devtools,
@@ -56,25 +58,34 @@ async fn display(app: &App) -> Part {
 }
 
 async fn supervisor(app: &App) -> Part {
-    part(
-        timeout(PATIENCE, app.domains.supervisor.state()).await,
-        |state| format!("supervisord is {state}"),
-    )
+    match timeout(PATIENCE, services::check(&app.domains.supervisor)).await {
+        Ok(Ok(part)) => part,
+        other => part(other, |_| String::new()),
+    }
 }
 
-fn disk() -> Part {
-    let free = match statvfs(Path::new(DISK)) {
-        Ok(disk) => disk.blocks_available() * disk.fragment_size(),
-        Err(error) => {
-            return Part {
-                ready: false,
-                detail: format!("cannot ask {DISK} for space: {error}"),
-            };
+fn disk(data_dir: &Path) -> Part {
+    // Not yet made, the profile's folder will be on the file system of what is there.
+    let profile = data_dir.ancestors().find(|path| path.exists());
+    let full = profile.map(room).filter(|part| !part.ready);
+    full.unwrap_or_else(|| room(Path::new(ROOT)))
+}
+
+/// Whether a file system has room.
+fn room(place: &Path) -> Part {
+    let shown = place.display();
+    match statvfs(place) {
+        Ok(disk) => {
+            let free = disk.blocks_available() * disk.fragment_size();
+            Part {
+                ready: free >= LEAST_FREE,
+                detail: format!("{} MiB free on {shown}", free >> 20),
+            }
         }
-    };
-    Part {
-        ready: free >= LEAST_FREE,
-        detail: format!("{} MiB free on {DISK}", free >> 20),
+        Err(error) => Part {
+            ready: false,
+            detail: format!("cannot ask {shown} for space: {error}"),
+        },
     }
 }
 

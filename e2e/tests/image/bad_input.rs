@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use browserd_e2e::{assert_eventually, container::Builder};
+use browserd_e2e::{
+    assert_eventually,
+    container::{Builder, Volume},
+};
 
 use crate::Image;
 
@@ -38,7 +41,38 @@ pub(crate) async fn little_shared_memory_is_told(image: Image) -> anyhow::Result
     Ok(())
 }
 
+pub(crate) async fn no_shared_memory_is_told(image: Image) -> anyhow::Result<()> {
+    let container = Builder::new(&image).option("--ipc=none").start().await?;
+    let logs = container.logs().await?;
+    ensure!(logs.contains("/dev/shm was missing"), "{logs}");
+    let mut browser = container.at().await?.browser().await?;
+    browser.open("about:blank").await?;
+    Ok(())
+}
+
+/// It fills while the browser runs, and with room again all is well, without a restart.
 pub(crate) async fn a_full_volume_is_told(image: Image) -> anyhow::Result<()> {
+    const FILL: &str = "head --bytes=400M /dev/zero >/home/kernel/user-data/filler";
+    let container = Builder::new(&image)
+        .option("--tmpfs=/home/kernel/user-data:size=300m,mode=755")
+        .start()
+        .await?;
+    container
+        .run(&["sh", "-c", &format!("{FILL}; true")])
+        .await?;
+    let detail = container.lacks("disk").await?;
+    ensure!(
+        detail.contains("MiB free on /home/kernel/user-data"),
+        "{detail}"
+    );
+    container
+        .run(&["rm", "/home/kernel/user-data/filler"])
+        .await?;
+    container.ready().await.map(drop)
+}
+
+/// A machine that starts with it says so as well.
+pub(crate) async fn a_volume_without_room_is_told(image: Image) -> anyhow::Result<()> {
     let builder = Builder::new(&image).option("--tmpfs=/home/kernel/user-data:size=1m");
     let container = builder.start_unready().await?;
     assert_eventually!(
@@ -49,5 +83,98 @@ pub(crate) async fn a_full_volume_is_told(image: Image) -> anyhow::Result<()> {
             .await?
             .contains("the volume of the profile is full")
     );
+    let detail = container.lacks("disk").await?;
+    ensure!(
+        detail.contains("free on /home/kernel/user-data"),
+        "{detail}"
+    );
+    Ok(())
+}
+
+/// What is in it stays, and the lock that a dead host left goes.
+pub(crate) async fn a_volume_of_root_with_a_dead_lock_is_taken(image: Image) -> anyhow::Result<()> {
+    const PREPARE: &str = "cd /home/kernel/user-data && mkdir -p Default && echo kept >Default/note \
+        && ln -s another-host-12345 SingletonLock && chown -R root: . && chmod 700 .";
+    let volume = Volume::new().await?;
+    let prepare = Builder::new(&image)
+        .user_data(&volume)
+        .option("--entrypoint=sh")
+        .argument("-c")
+        .argument(PREPARE);
+    assert_eq!(prepare.start_unready().await?.ended().await?, "0");
+    let container = Builder::new(&image).user_data(&volume).start().await?;
+    let logs = container.logs().await?;
+    for told in [
+        "handing the profile over",
+        "removing the lock of a Chromium that is gone",
+        "another-host-12345",
+    ] {
+        ensure!(logs.contains(told), "no {told:?} in {logs}");
+    }
+    let note = "stat --format=%U Default/note; cat Default/note";
+    let note = format!("cd /home/kernel/user-data && {note}");
+    assert_eq!(container.run(&["sh", "-c", &note]).await?, "kernel\nkept\n");
+    Ok(())
+}
+
+/// Chromium's own port is somebody else's at first.
+pub(crate) async fn a_port_in_use_is_told_and_waited_for(image: Image) -> anyhow::Result<()> {
+    const TAKE: &str = "python3 -c 'import socket, time; s = socket.socket(); \
+        s.bind((\"127.0.0.1\", 9223)); s.listen(); time.sleep(1000)' & exec browserd init";
+    let container = Builder::new(&image)
+        .option("--entrypoint=sh")
+        .argument("-c")
+        .argument(TAKE)
+        .start_unready()
+        .await?;
+    assert_eventually!(within: START, "readyz tells of it", {
+        let detail = container.lacks("supervisor").await?;
+        ensure!(
+            detail.contains("port 9223 on 127.0.0.1, for Chromium's DevTools, is in use"),
+            "{detail}"
+        );
+    });
+    let logs = container.logs().await?;
+    ensure!(logs.contains("port 9223 on 127.0.0.1"), "{logs}");
+    let mine = ["pkill", "--full", "socket.socket"];
+    container.run(&mine).await?;
+    container.ready().await.map(drop)
+}
+
+/// The daemon's port is somebody else's at first: nobody but the log can tell.
+pub(crate) async fn a_port_of_the_daemon_in_use_is_told(image: Image) -> anyhow::Result<()> {
+    const TAKE: &str = "python3 -c 'import socket, time; s = socket.socket(socket.AF_INET6); \
+        s.bind((\"::\", 10001)); s.listen(); time.sleep(1000)' & \
+        until grep --quiet :2711 /proc/net/tcp6; do sleep 0.05; done; \
+        exec browserd init";
+    let container = Builder::new(&image)
+        .option("--entrypoint=sh")
+        .argument("-c")
+        .argument(TAKE)
+        .start_unready()
+        .await?;
+    assert_eventually!(within: START, "the log tells of it", {
+        let logs = container.logs().await?;
+        ensure!(logs.contains("cannot listen on [::]:10001 (PORT)"), "{logs}");
+    });
+    let mine = ["pkill", "--full", "socket.socket"];
+    container.run(&mine).await?;
+    container.ready().await.map(drop)
+}
+
+/// Chromium takes no notice of one.
+pub(crate) async fn an_unknown_flag_is_told(image: Image) -> anyhow::Result<()> {
+    let container = Builder::new(&image)
+        .env("CHROMIUM_FLAGS", "--no-such-flag-as-this=1 --mute-audio")
+        .start()
+        .await?;
+    assert_eventually!(within: START, "the log tells of it", {
+        let logs = container.logs().await?;
+        let told: Vec<&str> = logs.lines().filter(|line| line.contains("knows no flag")).collect();
+        ensure!(
+            told.len() == 1 && told[0].contains("--no-such-flag-as-this"),
+            "{logs}"
+        );
+    });
     Ok(())
 }

@@ -1,9 +1,16 @@
 //! Starting, running, stopping.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
-use anyhow::Context as _;
-use browserd_e2e::{assert_eventually, container::Builder};
+use anyhow::{Context as _, ensure};
+use browserd_e2e::{
+    assert_eventually,
+    container::{Builder, Container},
+};
+use futures_util::future::try_join_all;
 use serde_json::Value;
 
 use crate::Image;
@@ -71,23 +78,85 @@ pub(crate) async fn stops_in_time_and_starts_again(image: Image) -> anyhow::Resu
     Ok(())
 }
 
+/// Each is killed, which `/readyz` sees, and comes again: all but the daemon, which answers it.
 pub(crate) async fn services_that_die_come_again(image: Image) -> anyhow::Result<()> {
     let container = Builder::new(&image).start().await?;
-    for victim in ["lib/chromium", "Xvfb", "bin/supervisord", "browserd serve"] {
-        let find = ["pgrep", "--oldest", "--full", victim];
-        let pid = container.run(&find).await?;
-        container.run(&["kill", "-KILL", pid.trim()]).await?;
-        assert_eventually!(
-            within: START,
-            "another one runs",
-            container.run(&find).await? != pid
-        );
+    let mut victims = vec![
+        ("browserd chromium", "devtools", ""),
+        ("lib/chromium", "devtools", ""),
+        ("Xvfb", "supervisor", "xvfb "),
+        ("dbus-daemon", "supervisor", "dbus "),
+        ("bin/supervisord", "supervisor", ""),
+    ];
+    if image.contains("headful") {
+        victims.extend([
+            ("openbox", "supervisor", "openbox "),
+            ("pulseaudio", "supervisor", "pulseaudio "),
+        ]);
+    }
+    for (victim, part, told) in victims {
+        let killed = async {
+            let pid = kill(&container, victim).await?;
+            comes_again(&container, victim, &pid).await
+        };
+        let (told_of, again) = tokio::join!(container.lacks(part), killed);
+        let detail = told_of.with_context(|| format!("after the end of {victim}"))?;
+        ensure!(detail.contains(told), "{victim}: {detail}");
+        again?;
         container
             .ready()
             .await
             .with_context(|| format!("after the end of {victim}"))?;
         let mut browser = container.at().await?.browser().await?;
         browser.open("about:blank").await?;
+    }
+    let pid = kill(&container, "browserd serve").await?;
+    comes_again(&container, "browserd serve", &pid).await?;
+    container.ready().await.map(drop)
+}
+
+/// Kills the oldest process with that command line; returns its number.
+async fn kill(container: &Container, victim: &str) -> anyhow::Result<String> {
+    let find = ["pgrep", "--oldest", "--full", victim];
+    let pid = container.run(&find).await?;
+    container.run(&["kill", "-KILL", pid.trim()]).await?;
+    Ok(pid)
+}
+
+async fn comes_again(container: &Container, victim: &str, old: &str) -> anyhow::Result<()> {
+    let find = ["pgrep", "--oldest", "--full", victim];
+    assert_eventually!(
+        within: START,
+        "another one runs",
+        container.run(&find).await? != old
+    );
+    Ok(())
+}
+
+/// Each with ports, a profile and a name of its own.
+pub(crate) async fn ten_run_at_once(image: Image) -> anyhow::Result<()> {
+    const COUNT: usize = 10;
+    let starting = (0..COUNT).map(|_| Builder::new(&image).start_unready());
+    let containers = try_join_all(starting).await?;
+    let mut ports = HashSet::new();
+    for container in &containers {
+        let at = container.ready().await?;
+        ensure!(
+            ports.insert(at.api.address()) && ports.insert(at.devtools),
+            "{at:?}"
+        );
+        let mut browser = at.browser().await?;
+        browser.open("about:blank").await?;
+    }
+    // All are still there with the last.
+    for container in &containers {
+        container
+            .at()
+            .await?
+            .api
+            .get("/readyz")
+            .await?
+            .expect(200)?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use browserd_e2e::{
     case::{self, Verdict},
-    container,
+    container, settings,
 };
 use libtest_mimic::{Arguments, Completion, Trial};
 use tokio::runtime::{Handle, Runtime};
@@ -37,8 +37,10 @@ fn trial<F>(name: &str, handle: &Handle, image: &str, test: fn(Image) -> F) -> T
 where
     F: Future<Output = anyhow::Result<()>> + 'static,
 {
-    let (handle, image) = (handle.clone(), Image::from(image));
-    Trial::ignorable_test(format!("{image}::{name}"), move || {
+    let trial = format!("{image}::{name}");
+    let image = Image::from(format!("{image}:{}", settings::tag()));
+    let handle = handle.clone();
+    Trial::ignorable_test(trial, move || {
         match handle.block_on(case::run(Box::pin(test(image)))) {
             Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),
@@ -54,16 +56,24 @@ fn trials(handle: &Handle, image: &str) -> Vec<Trial> {
             renderers_are_sandboxed
             stops_in_time_and_starts_again
             services_that_die_come_again
+            ten_run_at_once
             runs_with_the_options_of_the_compose_file
         }
         user_data {
             survives_a_restart_a_stop_and_a_new_container
             survives_a_kill
+            what_extensions_keep_survives
         }
         bad_input {
             a_wrong_setting_is_told
             little_shared_memory_is_told
+            no_shared_memory_is_told
             a_full_volume_is_told
+            a_volume_without_room_is_told
+            a_volume_of_root_with_a_dead_lock_is_taken
+            a_port_in_use_is_told_and_waited_for
+            a_port_of_the_daemon_in_use_is_told
+            an_unknown_flag_is_told
         }
     ]
 }

@@ -1,6 +1,8 @@
 //! Stays with Chromium until it ends, and lets it write its state when it has to.
 
 use std::{
+    convert::Infallible,
+    future::pending,
     io,
     net::{Ipv4Addr, SocketAddr},
     os::unix::process::ExitStatusExt as _,
@@ -13,18 +15,28 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::Child,
     signal::unix::{self, SignalKind, signal},
-    time::timeout,
+    task::spawn_blocking,
+    time::{sleep, timeout},
 };
 
-use super::Error;
+use super::{Error, unknown};
 use crate::close;
 
 /// How long Chromium may take to close by itself. supervisord kills all of it after
 /// `stopwaitsecs`, which is longer.
 const CLOSING: Duration = Duration::from_secs(6);
 
-/// Starts Chromium and waits for its end; a signal that asks for the end closes it.
-pub(super) fn with(command: Command, binary: &Path, internal_port: u16) -> Result<u8, Error> {
+/// When flags are looked up: Chromium is the program that runs by then, and has started.
+const LOOK_UP: Duration = Duration::from_secs(3);
+
+/// Starts Chromium and waits for its end; a signal that asks for the end closes it. Tells
+/// meanwhile which of the names of flags it does not know.
+pub(super) fn with(
+    command: Command,
+    binary: &Path,
+    internal_port: u16,
+    flags: Vec<String>,
+) -> Result<u8, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -37,8 +49,10 @@ pub(super) fn with(command: Command, binary: &Path, internal_port: u16) -> Resul
                 binary: binary.to_owned(),
                 source,
             })?;
+        let pid = chromium.id();
         let status = tokio::select! {
             status = chromium.wait() => status,
+            never = look_up(pid, flags) => match never {},
             () = asked.come() => {
                 end(&mut chromium, (Ipv4Addr::LOCALHOST, internal_port).into()).await;
                 chromium.wait().await
@@ -46,7 +60,18 @@ pub(super) fn with(command: Command, binary: &Path, internal_port: u16) -> Resul
         };
         status.map_err(Error::Wait)
     })?;
+    runtime.shutdown_background();
     Ok(tell(status))
+}
+
+/// Has the names looked up, and never returns.
+async fn look_up(pid: Option<u32>, flags: Vec<String>) -> Infallible {
+    if let Some(pid) = pid.filter(|_| !flags.is_empty()) {
+        sleep(LOOK_UP).await;
+        // What comes of it is in the log.
+        drop(spawn_blocking(move || unknown::tell(pid, flags)).await);
+    }
+    pending().await
 }
 
 /// The signals that ask for the end.

@@ -1,0 +1,156 @@
+//! The services, as supervisord knows them. One that has ended and is not back makes the machine
+//! not ready; one that a person stopped does not, nor does a first start, whose outcome the other
+//! parts tell.
+
+use std::{
+    io::{self, SeekFrom},
+    path::Path,
+};
+
+use browserd_api::Part;
+use browserd_supervisor::{Client, Error, Process, ProcessState, State};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt as _, AsyncSeekExt as _},
+};
+
+/// How much of a log is looked at for the reason of an end, in bytes.
+const TAIL: u64 = 4096;
+/// Begins the line in which a command of this program says why it ended. Nothing else of a log is
+/// shown: /readyz is for everybody, and pages write into Chromium's.
+const OWN: &str = "browserd: ";
+
+/// Asks supervisord for itself and for its programs.
+pub(super) async fn check(supervisor: &Client) -> Result<Part, Error> {
+    let state = supervisor.state().await?;
+    if state != State::Running {
+        return Ok(Part {
+            ready: false,
+            detail: format!("supervisord is {state}"),
+        });
+    }
+    let mut lacking = Vec::new();
+    for process in supervisor.processes().await? {
+        if let Some(trouble) = trouble(&process) {
+            let reason = reason(&process).await.unwrap_or_default();
+            lacking.push(format!("{} {trouble}{reason}", process.name));
+        }
+    }
+    Ok(Part {
+        ready: lacking.is_empty(),
+        detail: if lacking.is_empty() {
+            "supervisord is running".to_owned()
+        } else {
+            lacking.join("; ")
+        },
+    })
+}
+
+/// What is wrong with a program.
+fn trouble(process: &Process) -> Option<String> {
+    let ended = match process.exit_status {
+        // supervisord's word for a signal.
+        -1 => "was killed".to_owned(),
+        status => format!("ended with status {status}"),
+    };
+    match process.state {
+        ProcessState::Running | ProcessState::Stopped | ProcessState::Stopping => None,
+        ProcessState::Starting => {
+            (process.stopped_at > 0).then(|| format!("{ended} and is starting again"))
+        }
+        // A program that does its work once and is done.
+        ProcessState::Exited => (process.exit_status != 0).then_some(ended),
+        ProcessState::Backoff => Some(format!("{ended} and will be started again")),
+        ProcessState::Fatal => Some(match &process.spawn_error {
+            Some(error) => format!("cannot be started: {error}"),
+            None => format!("{ended} too often"),
+        }),
+        ProcessState::Unknown => Some("is in a state that supervisord does not know".to_owned()),
+    }
+}
+
+/// Why a program that is one of this program's commands ended.
+async fn reason(process: &Process) -> Option<String> {
+    let log = process.stdout_log.as_deref()?;
+    let tail = tail(log).await.ok()?;
+    let line = tail.lines().rev().find(|line| line.starts_with(OWN))?;
+    Some(format!(" ({})", &line[OWN.len()..]))
+}
+
+async fn tail(log: &Path) -> io::Result<String> {
+    let mut file = File::open(log).await?;
+    let length = file.metadata().await?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
+        .await?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(state: ProcessState, exit_status: i64, stopped_at: i64) -> Process {
+        Process {
+            name: "x".to_owned(),
+            group: "x".to_owned(),
+            state,
+            pid: None,
+            exit_status,
+            started_at: 1,
+            stopped_at,
+            stdout_log: None,
+            stderr_log: None,
+            spawn_error: None,
+            description: String::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_has_failed_is_trouble() {
+        for (state, status, stopped_at, expected) in [
+            (ProcessState::Running, 1, 5, None),
+            (ProcessState::Stopped, 0, 5, None),
+            (ProcessState::Starting, 0, 0, None),
+            (
+                ProcessState::Starting,
+                -1,
+                5,
+                Some("was killed and is starting again"),
+            ),
+            (ProcessState::Exited, 0, 5, None),
+            (ProcessState::Exited, 1, 5, Some("ended with status 1")),
+            (
+                ProcessState::Backoff,
+                1,
+                5,
+                Some("ended with status 1 and will be started again"),
+            ),
+            (
+                ProcessState::Fatal,
+                2,
+                5,
+                Some("ended with status 2 too often"),
+            ),
+        ] {
+            let trouble = trouble(&process(state, status, stopped_at));
+            assert_eq!(trouble.as_deref(), expected, "{state:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_reason_is_the_last_line_of_our_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let text = "browserd: old\nbrowserd: port 1 is in use\n[1:1:INFO:CONSOLE] secret\n";
+        std::fs::write(&log, text).unwrap();
+        let ended = Process {
+            stdout_log: Some(log.clone()),
+            ..process(ProcessState::Exited, 1, 5)
+        };
+        assert_eq!(reason(&ended).await.as_deref(), Some(" (port 1 is in use)"));
+        std::fs::write(&log, "secret\n").unwrap();
+        assert_eq!(reason(&ended).await, None);
+    }
+}
