@@ -1,7 +1,8 @@
 # Thin verbs; the work is in cargo and in scripts/. On a fresh Debian 12 each installs what it
 # needs through apt; only Rust and make must be there.
 
-.PHONY: help run up down build test soak fuzz bench lint fmt openapi image microvm e2e-image runtime
+.PHONY: help run up down build test soak fuzz bench lint fmt openapi image microvm e2e-image \
+	bench-image runtime
 
 help:
 	@echo 'make run      Chromium with browserd in front of it, in the foreground (Ctrl-C stops)'
@@ -18,6 +19,7 @@ help:
 	@echo 'make image    the images, headless and headful, with their sizes'
 	@echo 'make microvm  what a microVM boots, made of the headless image'
 	@echo 'make e2e-image  the images, and the tests that run them'
+	@echo 'make bench-image  the performance rows of the images that are there'
 
 run: runtime build
 	@scripts/dev run
@@ -77,3 +79,6 @@ microvm:
 
 e2e-image:
 	@images/engine images/e2e
+
+bench-image:
+	@images/engine images/bench $(BENCH_ARGS)

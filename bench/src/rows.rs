@@ -6,6 +6,7 @@ mod cdp_echo_8m;
 mod cdp_rtt;
 mod cdp_rtt_1k;
 mod computer;
+mod container;
 mod exec_rate;
 mod exec_rtt;
 mod files;
@@ -57,4 +58,9 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("start", start::measure),
     ("idle_rss", idle_rss::measure),
     ("binary_size", binary_size::measure),
+    ("container_healthz", container::start_to_healthz),
+    ("container_page", container::start_to_page),
+    ("container_idle_pss", container::idle_memory),
+    ("container_size_headless", container::size_headless),
+    ("container_size_headful", container::size_headful),
 ];

@@ -19,6 +19,7 @@ use crate::{
     patience,
     ports::Block,
     process::Launch,
+    procfs,
     runner::{self, Role, Runner},
     settings,
 };
@@ -90,7 +91,7 @@ impl Builder {
     }
 
     /// Starts it without waiting for anything.
-    async fn start_unready(self) -> anyhow::Result<Stack> {
+    pub async fn start_unready(self) -> anyhow::Result<Stack> {
         let block = Block::claim()?;
         let at = Endpoints::of(&block)?;
         let folder = TempDir::with_prefix("browserd-e2e-").context("no temporary directory")?;
@@ -232,14 +233,23 @@ impl Stack {
         Ok(text)
     }
 
-    /// The process id of a service, on this machine.
+    /// The process id of a service, on this machine; Chromium's own, not that of its launcher.
     pub async fn pid(&self, program: &str) -> anyhow::Result<u32> {
         if program == "browserd" && matches!(self.machine, Runner::Contained(_)) {
             return self.machine.daemon();
         }
         let text = self.supervisorctl(&["pid", program]).await?;
         let pid = text.parse().ok().filter(|pid| *pid != 0);
-        self.on_host(pid.with_context(|| format!("{program} does not run: {text}"))?)
+        let pid = pid.with_context(|| format!("{program} does not run: {text}"))?;
+        let pid = self.on_host(pid)?;
+        if program != "chromium" {
+            return Ok(pid);
+        }
+        let mut processes = procfs::all().into_iter();
+        let browser = processes.find(|(_, stat)| stat.parent == pid);
+        browser
+            .map(|(pid, _)| pid)
+            .context("the launcher has not started Chromium")
     }
 
     /// The number on this machine of a process that the stack knows by that number.

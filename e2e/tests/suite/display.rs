@@ -75,7 +75,8 @@ async fn managed_desk() -> anyhow::Result<(Desk, Process)> {
     // As in the headful image, where both wait for the X server.
     let stack = Desk::stack()
         .env("WINDOW_MANAGER", "true")
-        .start_unready()?;
+        .start_unready()
+        .await?;
     let manager = manage(&stack).await?;
     stack
         .at

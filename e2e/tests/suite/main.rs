@@ -35,7 +35,7 @@ use tokio::runtime::{Handle, Runtime};
 use self::shared::{Shared, Suite};
 
 /// What cannot be tried in a container, and why.
-const HOST_ONLY: [(&str, &str); 5] = [
+const HOST_ONLY: [(&str, &str); 4] = [
     (
         "clients::download",
         "Playwright has the browser write to a folder that is its own user's alone",
@@ -47,10 +47,6 @@ const HOST_ONLY: [(&str, &str); 5] = [
     (
         "logs::programs_are_found_by_supervisord",
         "in an image the daemon is not supervisord's",
-    ),
-    (
-        "process::a_daemon_without_privilege_says_so",
-        "the daemon of an image is root",
     ),
     ("terminals::vi_and_top_run", "the image has no editor"),
 ];

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use browserd_devtools::upstream::{self, Peer};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::Child,
@@ -20,7 +21,6 @@ use tokio::{
 };
 
 use super::{Error, unknown};
-use crate::close;
 
 /// How long Chromium may take to close by itself. supervisord kills all of it after
 /// `stopwaitsecs`, which is longer.
@@ -96,16 +96,22 @@ impl Asked {
 
 /// Closes Chromium; one that cannot be asked, or does not close, gets TERM.
 async fn end(chromium: &mut Child, devtools: SocketAddr) {
+    let browser = Peer::new(devtools.ip().to_string(), devtools.port());
     let closing = async {
         tokio::select! {
-            _ = chromium.wait() => Some(()),
-            closed = close::close(devtools) => closed,
-        }?;
-        chromium.wait().await.ok()
+            _ = chromium.wait() => {}
+            closed = upstream::quit(&browser) => closed?,
+        }
+        // What it ends with is asked for later.
+        drop(chromium.wait().await);
+        Ok::<(), upstream::QuitError>(())
     };
     match timeout(CLOSING, closing).await {
-        Ok(Some(_)) => return,
-        Ok(None) => tracing::info!("Chromium has no DevTools to be closed by"),
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::info!(error, "Chromium cannot be asked to close");
+        }
         Err(_) => tracing::warn!("Chromium does not close in {} s", CLOSING.as_secs()),
     }
     let pid = chromium.id().and_then(|pid| i32::try_from(pid).ok());
