@@ -47,7 +47,7 @@ pub(super) fn start_to_healthz(bench: &Bench) -> anyhow::Result<Row> {
         })?;
         ours.push(start.elapsed().as_secs_f64() * 1e3);
         drop(machine);
-        let nothing = Machine::new(&image, &["--rm", "--entrypoint=true"])?;
+        let nothing = Machine::new(&image, &["--entrypoint=true"])?;
         let start = Instant::now();
         nothing.attached()?;
         peer.push(start.elapsed().as_secs_f64() * 1e3);
