@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::UdpSocket};
 
 use anyhow::Context as _;
-use browserd_e2e::{Cdp, Site, Stack, assert_eventually, journal::Event};
+use browserd_e2e::{Cdp, Site, Stack, assert_eventually, journal::Event, settings};
 use serde_json::{Value, json};
 
 /// Names that only this Chromium knows; popups without a click; and the browser's own guard of
@@ -188,7 +188,10 @@ impl<'a> Attack<'a> {
         // for an icon; no page has a hand in that, and there is none.
         let is_icon =
             |event: &Event| event.text("http.path") == "/favicon.ico" && event.status() == 404;
-        let is_let_in = |event: &&Event| event.status() != 403 && !is_icon(event);
+        // An image asks itself whether it is ready.
+        let is_own =
+            |event: &Event| settings::image().is_some() && event.text("http.path") == "/readyz";
+        let is_let_in = |event: &&Event| event.status() != 403 && !is_icon(event) && !is_own(event);
         let let_in: Vec<&Event> = requests.iter().filter(is_let_in).collect();
         assert!(let_in.is_empty(), "{page:?} {host}: {let_in:?}");
         for ((way, url), outcome) in ways.iter().zip(&outcomes) {
