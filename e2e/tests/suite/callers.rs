@@ -4,7 +4,6 @@ mod attack;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Context as _;
 use browserd_e2e::{
     Call, Cdp, Chromium, Daemon, Echo, Stack, assert_eventually,
     case::Lacking,
@@ -95,10 +94,11 @@ pub(crate) async fn a_configured_origin_gets_in(suite: Suite) -> Outcome {
          .then(answer => answer.headers.get('x-request-id'))"
     );
     assert_eq!(browser.evaluate(&session, &asked).await?, "from-a-page");
-    let preflight = daemon.journal().events().into_iter().find(|event| {
-        event.text("http.method") == "OPTIONS" && event.text("http.path") == "/readyz"
+    let preflight = assert_eventually!("an OPTIONS came", {
+        daemon.journal().events().into_iter().find(|event| {
+            event.text("http.method") == "OPTIONS" && event.text("http.path") == "/readyz"
+        })
     });
-    let preflight = preflight.context("no OPTIONS came")?;
     assert!((200..300).contains(&preflight.status()), "{preflight:?}");
     let list = format!(
         "fetch('{}/json/list').then(answer => answer.ok)",
