@@ -31,8 +31,9 @@ pub(super) async fn check(supervisor: &Client) -> Result<Part, Error> {
     }
     let mut lacking = Vec::new();
     for process in supervisor.processes().await? {
-        if let Some(trouble) = trouble(&process) {
-            let reason = reason(&process).await.unwrap_or_default();
+        let log = log(&process).await.unwrap_or_default();
+        if let Some(trouble) = trouble(&process, &log) {
+            let reason = reason(&log).unwrap_or_default();
             lacking.push(format!("{} {trouble}{reason}", process.name));
         }
     }
@@ -46,15 +47,20 @@ pub(super) async fn check(supervisor: &Client) -> Result<Part, Error> {
     })
 }
 
-/// What is wrong with a program.
-fn trouble(process: &Process) -> Option<String> {
+/// What is wrong with a program, of whose log the end is given.
+fn trouble(process: &Process, log: &str) -> Option<String> {
     let ended = match process.exit_status {
         // supervisord's word for a signal.
         -1 => "was killed".to_owned(),
         status => format!("ended with status {status}"),
     };
     match process.state {
-        ProcessState::Running | ProcessState::Stopped | ProcessState::Stopping => None,
+        // Chromium's launcher runs, to supervisord, while it waits for what it needs.
+        ProcessState::Running => {
+            let has_said_nothing_since = log.lines().last().is_some_and(|it| it.starts_with(OWN));
+            has_said_nothing_since.then(|| "ended and has not come up again".to_owned())
+        }
+        ProcessState::Stopped | ProcessState::Stopping => None,
         ProcessState::Starting => {
             (process.stopped_at > 0).then(|| format!("{ended} and is starting again"))
         }
@@ -70,11 +76,14 @@ fn trouble(process: &Process) -> Option<String> {
 }
 
 /// Why a program that is one of this program's commands ended.
-async fn reason(process: &Process) -> Option<String> {
-    let log = process.stdout_log.as_deref()?;
-    let tail = tail(log).await.ok()?;
-    let line = tail.lines().rev().find(|line| line.starts_with(OWN))?;
+fn reason(log: &str) -> Option<String> {
+    let line = log.lines().rev().find(|line| line.starts_with(OWN))?;
     Some(format!(" ({})", &line[OWN.len()..]))
+}
+
+/// The end of a program's log.
+async fn log(process: &Process) -> Option<String> {
+    tail(process.stdout_log.as_deref()?).await.ok()
 }
 
 async fn tail(log: &Path) -> io::Result<String> {
@@ -134,23 +143,33 @@ mod tests {
                 Some("ended with status 2 too often"),
             ),
         ] {
-            let trouble = trouble(&process(state, status, stopped_at));
+            let trouble = trouble(&process(state, status, stopped_at), "");
             assert_eq!(trouble.as_deref(), expected, "{state:?}");
         }
+    }
+
+    #[test]
+    fn one_that_still_waits_for_what_ended_it_is_trouble() {
+        let running = process(ProcessState::Running, 0, 5);
+        let waiting = "browserd: port 1 is in use\n";
+        let told = trouble(&running, waiting);
+        assert_eq!(told.as_deref(), Some("ended and has not come up again"));
+        let up = format!("{waiting}DevTools listening\n");
+        assert_eq!(trouble(&running, &up), None);
     }
 
     #[tokio::test]
     async fn the_reason_is_the_last_line_of_our_own() {
         let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
+        let path = folder.path().join("log");
         let text = "browserd: old\nbrowserd: port 1 is in use\n[1:1:INFO:CONSOLE] secret\n";
-        std::fs::write(&log, text).unwrap();
+        std::fs::write(&path, text).unwrap();
         let ended = Process {
-            stdout_log: Some(log.clone()),
+            stdout_log: Some(path),
             ..process(ProcessState::Exited, 1, 5)
         };
-        assert_eq!(reason(&ended).await.as_deref(), Some(" (port 1 is in use)"));
-        std::fs::write(&log, "secret\n").unwrap();
-        assert_eq!(reason(&ended).await, None);
+        let log = log(&ended).await.unwrap();
+        assert_eq!(reason(&log).as_deref(), Some(" (port 1 is in use)"));
+        assert_eq!(reason("secret\n"), None);
     }
 }
