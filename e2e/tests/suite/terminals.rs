@@ -47,8 +47,17 @@ impl Terminal {
         Ok(self.socket.send(Message::text(control)).await?)
     }
 
+    /// The next message that is not a ping: those come however long nothing else does.
     async fn next(&mut self) -> anyhow::Result<Message> {
-        let next = tokio::time::timeout(settings::patience(SHOWN), self.socket.next());
+        let next = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Ping(_))) => {}
+                    other => break other,
+                }
+            }
+        };
+        let next = tokio::time::timeout(settings::patience(SHOWN), next);
         let seen = || format!("after {:?}", String::from_utf8_lossy(&self.screen));
         let message = next.await.with_context(seen)?;
         Ok(message.context("the connection has ended")??)
@@ -68,7 +77,6 @@ impl Terminal {
                 .with_context(|| format!("waiting for {text:?}"))?
             {
                 Message::Binary(bytes) => self.screen.extend_from_slice(&bytes),
-                Message::Ping(_) => {}
                 other => bail!("{other:?} instead of {text:?}"),
             }
         }
@@ -80,7 +88,6 @@ impl Terminal {
             match self.next().await? {
                 Message::Binary(bytes) => self.screen.extend_from_slice(&bytes),
                 Message::Text(text) => return Ok(serde_json::from_str(&text)?),
-                Message::Ping(_) => {}
                 other => bail!("{other:?} instead of a control frame"),
             }
         }
@@ -174,7 +181,8 @@ pub(crate) async fn ctrl_c_ends_a_sleep(_: Suite) -> Outcome {
     terminal.shows("^C").await?;
     terminal.type_in("echo ended-$?\n").await?;
     terminal.shows("ended-130\r\n").await?;
-    terminal.type_in("\x04").await?;
+    // A Ctrl-D would be lost before the shell asks for the next line.
+    terminal.type_in("exit\n").await?;
     terminal.exits().await?;
     Ok(())
 }
