@@ -108,7 +108,7 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Pid, Failure> {
         step: Step::Clone,
         source,
     };
-    let region = Region::new().map_err(failed)?;
+    let region = Region::take().map_err(failed)?;
     let candidates = pointers(plan.candidates);
     let argv = pointers(plan.argv);
     let envp = pointers(plan.envp);
@@ -155,19 +155,27 @@ pub(crate) fn spawn(plan: &Plan<'_>) -> Result<Pid, Failure> {
         return Err(failed(clone_error));
     };
     match region.failure() {
-        None => Ok(pid),
-        Some((step, errno)) => {
-            // It is ending. The sweep for orphans may have been faster; both are fine.
-            let _ = rustix::process::waitid(
-                rustix::process::WaitId::Pid(pid),
-                rustix::process::WaitIdOptions::EXITED,
-            );
-            let step = Step::ALL.into_iter().find(|known| *known as u32 == step);
-            Err(Failure {
-                step: step.unwrap_or(Step::Clone),
-                source: io::Error::from_raw_os_error(errno),
-            })
+        None => {
+            if plan.ids.is_none() {
+                region.keep();
+            }
+            Ok(pid)
         }
+        Some(failure) => Err(reaped(pid, failure)),
+    }
+}
+
+/// Waits for a child that has failed before its program ran; says at what.
+fn reaped(pid: Pid, (step, errno): (u32, i32)) -> Failure {
+    // It is ending. The sweep for orphans may have been faster; both are fine.
+    let _ = rustix::process::waitid(
+        rustix::process::WaitId::Pid(pid),
+        rustix::process::WaitIdOptions::EXITED,
+    );
+    let step = Step::ALL.into_iter().find(|known| *known as u32 == step);
+    Failure {
+        step: step.unwrap_or(Step::Clone),
+        source: io::Error::from_raw_os_error(errno),
     }
 }
 

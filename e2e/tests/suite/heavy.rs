@@ -82,16 +82,20 @@ pub(crate) async fn a_stalled_client_costs_nothing_and_disturbs_nobody(suite: Su
         "for (let i = 0; i < {EVENTS}; i++) console.log(i + ' ' + 'z'.repeat(256 * 1024)); {EVENTS}"
     );
     assert_eq!(other.evaluate(&session, &flood).await?, EVENTS);
-    let mut slowest = Duration::ZERO;
+    let mut trips = Vec::new();
     for _ in 0..300 {
         let started = Instant::now();
         other.call("Browser.getVersion", json!({})).await?;
-        slowest = slowest.max(started.elapsed());
+        trips.push(started.elapsed());
     }
-    let limit = browserd_e2e::settings::patience(Duration::from_secs(1));
+    trips.sort();
+    // Chromium itself may pause while it has so much to send; a client that is held up by the
+    // stalled one would wait each time.
+    let (usual, limit) = (trips[270], Duration::from_secs(1));
     assert!(
-        slowest < limit,
-        "a round trip beside the stalled client took {slowest:?}"
+        usual < browserd_e2e::settings::patience(limit),
+        "round trips beside the stalled client took {usual:?}, at most {:?}",
+        trips[299]
     );
     is_flat("a client that does not read")?;
 

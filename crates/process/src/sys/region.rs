@@ -3,6 +3,7 @@
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes of the mapping. The child calls a few thin wrappers of system calls.
 const BYTES: usize = 64 * 1024;
@@ -10,6 +11,11 @@ const BYTES: usize = 64 * 1024;
 const GUARD: usize = 4096;
 /// Bytes at the high end for the cell; a stack begins at a multiple of 16.
 const CELL: usize = 64;
+
+/// So many regions are kept for the next start. Each change of a mapping interrupts every
+/// processor that the daemon runs on.
+const MAX_IDLE: usize = 4;
+static IDLE: Mutex<Vec<Region>> = Mutex::new(Vec::new());
 
 /// Shared with the child, whether it borrows this process' memory or has a copy of it.
 ///
@@ -19,8 +25,26 @@ pub(super) struct Region {
     start: *mut libc::c_void,
 }
 
+// SAFETY: the mapping is this value's alone; it belongs to no thread.
+unsafe impl Send for Region {}
+
 impl Region {
-    pub(super) fn new() -> io::Result<Self> {
+    /// One that was kept, with an empty cell, or a new one.
+    pub(super) fn take() -> io::Result<Self> {
+        let kept = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.map_or_else(Self::new, Ok)
+    }
+
+    /// Keeps it for the next start. Its last child runs its program, has said nothing, and was
+    /// this process' own user all the time.
+    pub(super) fn keep(self) {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(self);
+        }
+    }
+
+    fn new() -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping at a place of the kernel's choice touches no memory in use.
@@ -41,7 +65,7 @@ impl Region {
         self.start.wrapping_byte_add(BYTES - CELL)
     }
 
-    /// Where the child leaves its failure. The kernel has zeroed it.
+    /// Where the child leaves its failure. It is zero before.
     pub(super) fn cell(&self) -> *const AtomicU64 {
         self.stack_top().cast_const().cast()
     }
