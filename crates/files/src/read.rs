@@ -31,8 +31,6 @@ const ACTION: &str = "read";
 const CHUNK_BYTES: usize = 512 * 1024;
 /// A file up to this size is read at once, which saves a turn on another thread.
 const SMALL_BYTES: u64 = 64 * 1024;
-/// The largest [`Piece`]: what a socket's buffer takes at once, about.
-const PIECE_BYTES: usize = 1024 * 1024;
 /// `TMPFS_MAGIC`, statfs(2).
 const TMPFS: i64 = 0x0102_1994;
 /// A kernel file that says to be empty is read at once up to this size, so that its length is
@@ -97,8 +95,8 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Reads a small file at once. Files of /proc say to be
-    /// empty and those of /sys to have a page: how much they have, only reading tells.
+    /// Reads a small file at once. Files of /proc say to be empty and those of /sys to have a page:
+    /// how much they have, only reading tells.
     fn read_small(&mut self, claimed: u64) -> io::Result<()> {
         let limit = match usize::try_from(claimed) {
             Ok(0) | Err(_) => MAX_SIZELESS_BYTES,
@@ -187,8 +185,13 @@ pub struct Piece {
     pub file: Arc<File>,
     /// Where in it the part begins, in bytes.
     pub offset: u64,
-    /// How many bytes it has, 1 to 1 MiB. The file may have become shorter.
+    /// How many bytes it has, 1 to [`Piece::MAX_BYTES`]. The file may have become shorter.
     pub length: usize,
+}
+
+impl Piece {
+    /// The largest piece: what a socket's buffer takes at once, about.
+    pub const MAX_BYTES: usize = 1024 * 1024;
 }
 
 /// How what is in memory already is read without leaving the thread.
@@ -224,7 +227,7 @@ impl Content {
     /// then the stream's next chunk is as good.
     pub fn take_piece(&mut self) -> Option<Piece> {
         let is_next = self.whole.is_none() && self.in_flight.is_none() && self.end.is_some();
-        let length = self.wanted(PIECE_BYTES);
+        let length = self.wanted(Piece::MAX_BYTES);
         if !is_next || length == 0 || !self.is_at_hand(length) {
             return None;
         }

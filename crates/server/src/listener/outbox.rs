@@ -24,13 +24,11 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The longest stand-in.
-const LONGEST: usize = 1024 * 1024;
 /// What a file that the kernel cannot send is read into.
 const COPY_BYTES: usize = 64 * 1024;
 /// Zeros that nobody reads. The allocator has them from the kernel, which gives no memory to
 /// pages that are never touched.
-static STAND_IN: LazyLock<Vec<u8>> = LazyLock::new(|| vec![0; LONGEST]);
+static STAND_IN: LazyLock<Vec<u8>> = LazyLock::new(|| vec![0; Piece::MAX_BYTES]);
 
 /// The pieces of files that a connection has still to send; an extension of every request.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +37,6 @@ pub(crate) struct Outbox(Arc<Mutex<VecDeque<Piece>>>);
 impl Outbox {
     /// Accepts a piece; what is returned must be the next data of the response's body, as it is.
     pub(crate) fn accept(&self, piece: Piece) -> Bytes {
-        debug_assert!(piece.length <= LONGEST, "a piece longer than its stand-in");
         let stand_in = Bytes::from_static(&STAND_IN[..piece.length]);
         self.pieces().push_back(piece);
         stand_in
@@ -174,6 +171,8 @@ mod tests {
     };
 
     use super::*;
+
+    const LONGEST: usize = Piece::MAX_BYTES;
 
     /// A file whose bytes tell where they stand.
     fn file(length: usize) -> (Arc<File>, Vec<u8>) {
