@@ -1,6 +1,6 @@
 // Playwright, as its users connect to a browser that runs elsewhere.
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,8 +9,8 @@ import { chromium } from 'playwright-core';
 import { equal, main } from './report.mjs';
 
 /** Connects, lets the scenario work in a page of its own, and closes what it opened. */
-async function inPage(endpoint, work) {
-  const browser = await chromium.connectOverCDP(endpoint, { timeout: 30_000 });
+async function inPage(endpoint, work, options = {}) {
+  const browser = await chromium.connectOverCDP(endpoint, { timeout: 30_000, ...options });
   const page = await browser.contexts()[0].newPage();
   try {
     return await work(page, browser);
@@ -45,15 +45,22 @@ await main({
 
   /** A file taken from the site. */
   async download(endpoint, site) {
-    return inPage(endpoint, async page => {
-      await page.goto(`${site}/download`);
-      const [download] = await Promise.all([
-        page.waitForEvent('download'),
-        page.click('#link'),
-      ]);
-      const content = await readFile(await download.path(), 'utf8');
-      return { name: download.suggestedFilename(), content };
-    });
+    const artifactsDir = await mkdtemp(join(tmpdir(), 'browserd-e2e-download-'));
+    // The browser may be another user, and writes there itself.
+    await chmod(artifactsDir, 0o777);
+    try {
+      return await inPage(endpoint, async page => {
+        await page.goto(`${site}/download`);
+        const [download] = await Promise.all([
+          page.waitForEvent('download'),
+          page.click('#link'),
+        ]);
+        const content = await readFile(await download.path(), 'utf8');
+        return { name: download.suggestedFilename(), content };
+      }, { artifactsDir });
+    } finally {
+      await rm(artifactsDir, { recursive: true });
+    }
   },
 
   /** A file given to the site: one small, one of 2 MiB. */

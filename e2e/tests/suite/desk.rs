@@ -143,21 +143,19 @@ impl Desk {
         self.stack.at.api.send(call).await?.expect(200)?.json()
     }
 
-    /// Waits until the addresses of the tabs are as they should be.
+    /// Waits until the tabs, as `/json/list` has them, are as they should be.
     pub(crate) async fn has_tabs(
         &self,
         what: &str,
-        are_right: impl Fn(&[String]) -> bool,
+        are_right: impl Fn(&[Value]) -> bool,
     ) -> anyhow::Result<()> {
         assert_eventually!("the tabs are as they should be", {
-            let targets = self.stack.at.targets().await?;
-            let pages = targets.iter().filter(|target| target["type"] == "page");
-            let urls = pages.filter_map(|page| page["url"].as_str().map(str::to_owned));
-            let urls: Vec<_> = urls.collect();
-            if are_right(&urls) {
+            let mut tabs = self.stack.at.targets().await?;
+            tabs.retain(|target| target["type"] == "page");
+            if are_right(&tabs) {
                 Ok(())
             } else {
-                Err((what, urls))
+                Err((what, tabs))
             }
         });
         Ok(())

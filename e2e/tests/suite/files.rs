@@ -44,10 +44,12 @@ struct Machine {
 
 impl Machine {
     async fn start() -> anyhow::Result<Self> {
-        Ok(Self {
-            daemon: Daemon::builder().start().await?,
-            folder: TempDir::with_prefix("browserd-e2e-")?,
-        })
+        Self::with(TempDir::with_prefix("browserd-e2e-")?).await
+    }
+
+    async fn with(folder: TempDir) -> anyhow::Result<Self> {
+        let daemon = Daemon::builder().start().await?;
+        Ok(Self { daemon, folder })
     }
 
     fn path(&self, name: &str) -> String {
@@ -219,17 +221,20 @@ pub(crate) async fn writes_that_break_off_leave_the_old_file(_: Suite) -> Outcom
 }
 
 pub(crate) async fn a_full_disk_is_told_and_harms_nothing(_: Suite) -> Outcome {
-    let machine = Machine::start().await?;
-    let disk = machine.path("disk");
+    let folder = TempDir::with_prefix("browserd-e2e-")?;
+    let disk = folder.path().join("disk");
     fs::create_dir(&disk)?;
     let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", &disk])
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(&disk)
         .output()
         .await?;
     if !mounted.status.success() {
         return Err(Lacking("the right to mount".to_owned()).into());
     }
     let told = async {
+        // A container sees what is mounted before its start.
+        let machine = Machine::with(folder).await?;
         let old = vec![b'o'; 500_000];
         machine
             .send(machine.write("disk/file", "", old.clone()))
@@ -241,13 +246,14 @@ pub(crate) async fn a_full_disk_is_told_and_harms_nothing(_: Suite) -> Outcome {
             assert!(answer.text().contains("insufficient_storage"));
             assert!(fs::read(machine.path("disk/file"))? == old, "{query}");
         }
-        assert_eq!(names(disk.as_ref())?.len(), 1);
-        Ok(())
+        assert_eq!(names(&disk)?.len(), 1);
+        anyhow::Ok(machine)
     };
+    // The folder cannot go while something is mounted in it.
     let told = told.await;
     let unmounted = Command::new("umount").arg(&disk).status().await?;
     assert!(unmounted.success());
-    told
+    told.map(drop)
 }
 
 pub(crate) async fn memory_stays_flat(_: Suite) -> Outcome {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use browserd_e2e::{Call, Daemon, settings, sse::Events};
+use browserd_e2e::{Call, Daemon, Stack, settings, sse::Events};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -198,20 +198,20 @@ pub(crate) async fn no_line_is_lost_or_told_twice(_: Suite) -> Outcome {
     Ok(())
 }
 
-pub(crate) async fn programs_are_found_by_supervisord(suite: Suite) -> Outcome {
-    let stack = suite.stack().await?;
+pub(crate) async fn programs_are_found_by_supervisord(_: Suite) -> Outcome {
+    let stack = Stack::builder().start().await?;
     let at = stack.at.api.address();
     let source = "/logs/stream?source=supervisor&supervisor_process=";
     let unknown = Call::get(format!("{source}nothing&follow=false"));
     stack.at.api.send(unknown).await?.expect(404)?;
-    let mut events = Events::open(at, &format!("{source}browserd"), None).await?;
-    let id = "a-line-for-the-follower";
-    let mark = Call::get("/healthz").header("x-request-id", id);
-    stack.at.api.send(mark).await?.expect(200)?;
-    while !line(&mut events).await?.contains(id) {}
-    let history = lines(at, &format!("{source}chromium&follow=false")).await?;
-    assert!(!history.is_empty());
     // A program that is yet to come is waited for.
     drop(Events::open(at, &format!("{source}nothing"), None).await?);
+    let history = lines(at, &format!("{source}chromium&follow=false")).await?;
+    let is_start = |line: &String| line.contains("DevTools listening on");
+    assert_eq!(history.iter().filter(|&line| is_start(line)).count(), 1);
+    // A follower begins at the end; the next browser writes to the same log.
+    let mut events = Events::open(at, &format!("{source}chromium"), None).await?;
+    stack.supervisorctl(&["restart", "chromium"]).await?;
+    while !is_start(&line(&mut events).await?) {}
     Ok(())
 }

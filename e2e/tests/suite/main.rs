@@ -35,24 +35,12 @@ use tokio::runtime::{Handle, Runtime};
 use self::shared::{Shared, Suite};
 
 /// What cannot be tried in a container, and why.
-const HOST_ONLY: [(&str, &str); 5] = [
+const HOST_ONLY: [(&str, &str); 2] = [
     (
-        "clients::download",
-        "Playwright has the browser write to a folder that is its own user's alone",
+        "callers::a_configured_name_gets_in_from_another_machine",
+        "no engine starts a container in a network that a test has made",
     ),
-    (
-        "computer::combinations_reach_the_browser_itself",
-        "Ctrl+Shift+T does not bring the closed tab back there, for a reason not yet known",
-    ),
-    (
-        "files::a_full_disk_is_told_and_harms_nothing",
-        "a container does not see what is mounted after its start",
-    ),
-    (
-        "logs::programs_are_found_by_supervisord",
-        "in an image the daemon is not supervisord's",
-    ),
-    ("terminals::vi_and_top_run", "the image has no editor"),
+    ("terminals::vi_runs", "the image has no editor"),
 ];
 
 /// Lists tests by their path; each is an `async fn(Suite) -> anyhow::Result<()>`.
@@ -160,7 +148,8 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             bash_is_typed_into_and_resized
             control_frames_that_cannot_be_are_answered
             ctrl_c_ends_a_sleep
-            vi_and_top_run
+            vi_runs
+            top_runs
             a_long_paste_arrives_whole
             one_client_is_attached_and_can_be_taken_over
             a_client_that_vanishes_ends_nothing
