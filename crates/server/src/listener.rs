@@ -2,6 +2,7 @@
 
 mod head_deadline;
 mod in_flight;
+mod linger;
 mod outbox;
 
 use std::{
@@ -31,7 +32,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 pub(crate) use self::outbox::Outbox;
-use self::{head_deadline::HeadDeadline, in_flight::InFlight, outbox::FileStream};
+use self::{head_deadline::HeadDeadline, in_flight::InFlight, linger::Linger, outbox::FileStream};
 
 /// How long an idle connection is kept for its next request. Longer than the 60 s for
 /// which common gateways keep theirs, so that the gateway is the one to close.
@@ -136,9 +137,9 @@ impl Listener {
     fn admit(&self, stream: TcpStream, address: SocketAddr, shared: &Shared) {
         let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
             tracing::warn!(listener = self.name, %address, "too many connections");
-            shared
-                .tracker
-                .spawn(turn_away(stream, shared.limits.header_timeout));
+            let limit = shared.limits.header_timeout;
+            let stream = Linger::new(stream, shared.stop.clone());
+            shared.tracker.spawn(turn_away(stream, limit));
             return;
         };
         // A relay forwards small messages; they must not wait for an acknowledgement.
@@ -157,9 +158,10 @@ impl Listener {
 /// The socket under a connection that was upgraded, and what was read past the handshake.
 pub(crate) fn unwrap(upgraded: Upgraded) -> (TcpStream, Bytes) {
     let Parts { io, read_buf, .. } = upgraded
-        .downcast::<TokioIo<HeadDeadline<FileStream>>>()
+        .downcast::<TokioIo<HeadDeadline<Linger<FileStream>>>>()
         .expect("every connection that the listener serves is of this type");
-    (io.into_inner().into_inner().into_inner(), read_buf)
+    let stream = io.into_inner().into_inner().into_inner().into_inner();
+    (stream, read_buf)
 }
 
 /// Whether `accept` failed because that one connection was already gone.
@@ -171,7 +173,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn turn_away(mut stream: TcpStream, limit: Duration) {
+async fn turn_away(mut stream: Linger<TcpStream>, limit: Duration) {
     // A client that does not even take these bytes is simply dropped.
     let _ = tokio::time::timeout(limit, async {
         stream.write_all(TOO_MANY).await?;
@@ -183,6 +185,7 @@ async fn turn_away(mut stream: TcpStream, limit: Duration) {
 async fn connection(stream: TcpStream, peer: Peer, router: Router, shared: Shared) {
     let (in_flight, outbox) = (InFlight::default(), Outbox::default());
     let stream = FileStream::new(stream, outbox.clone());
+    let stream = Linger::new(stream, shared.stop.clone());
     let io = HeadDeadline::new(stream, shared.limits.header_timeout, in_flight.clone());
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let held = in_flight.begin();

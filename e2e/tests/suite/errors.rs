@@ -203,6 +203,30 @@ pub(crate) async fn a_header_of_a_mebibyte(_: Suite) -> Outcome {
     lives_on(&mut daemon).await
 }
 
+pub(crate) async fn an_answer_reaches_one_who_is_still_sending(_: Suite) -> Outcome {
+    // Far more than the buffers of both ends hold.
+    const BODY: usize = 64 << 20;
+    let (mut daemon, _echo) = daemon(&[]).await?;
+    let at = daemon.at.api.address();
+    for (what, status) in [
+        ("POST /process/exec HTTP/1.1", "413"),
+        ("PUT /fs/write_file?path=relative HTTP/1.1", "400"),
+        ("POST /nowhere HTTP/1.1", "404"),
+    ] {
+        let mut wire = Wire::connect(at).await?;
+        let head = format!("{what}\r\nHost: {at}\r\nContent-Length: {BODY}\r\n\r\n");
+        wire.write(head.as_bytes()).await?;
+        // As clients do that send all of it before they read.
+        wire.write(&vec![b' '; BODY]).await.context(what)?;
+        let answer = wire.answer().await.context(what)?;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{what}: {answer}"
+        );
+    }
+    lives_on(&mut daemon).await
+}
+
 pub(crate) async fn a_request_that_never_comes(_: Suite) -> Outcome {
     let (mut daemon, _echo) = daemon(&[("HEADER_TIMEOUT_SEC", "1")]).await?;
     for address in [
