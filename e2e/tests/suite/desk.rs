@@ -161,6 +161,38 @@ impl Desk {
         Ok(())
     }
 
+    /// Waits until a script in the page of the tab with this address gives what is wanted.
+    pub(crate) async fn tab_says(
+        &self,
+        url: &str,
+        script: &str,
+        wanted: Value,
+    ) -> anyhow::Result<()> {
+        assert_eventually!("the tab says so", {
+            let said = self.in_tab(url, script).await?;
+            if said.as_ref() == Some(&wanted) {
+                Ok(())
+            } else {
+                Err((url, script, said))
+            }
+        });
+        Ok(())
+    }
+
+    /// Runs a script in the page of the tab with this address, when there is one.
+    async fn in_tab(&self, url: &str, script: &str) -> anyhow::Result<Option<Value>> {
+        let tabs = self.stack.at.targets().await?;
+        let Some(tab) = tabs.iter().find(|tab| tab["url"] == url) else {
+            return Ok(None);
+        };
+        let path = format!("/devtools/page/{}", tab["id"].as_str().context("no id")?);
+        let mut page = Cdp::connect(&self.stack.at.devtools_ws(&path)).await?;
+        let params = json!({"expression": script, "returnByValue": true});
+        let said = page.call("Runtime.evaluate", params).await?;
+        page.close().await?;
+        Ok(Some(said["result"]["value"].clone()))
+    }
+
     /// Empties the page's log.
     pub(crate) async fn forget(&mut self) -> anyhow::Result<()> {
         self.script("log.length = 0").await?;
