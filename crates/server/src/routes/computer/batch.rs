@@ -19,6 +19,10 @@ use crate::{
 /// Everything is checked before the first one begins. The first one that fails ends the batch;
 /// the message names its index and type. The SDKs' clients give up after 60 s: give batches that
 /// sleep a longer `timeout`.
+///
+/// Nothing waits for the browser either. A key of the browser itself, as Ctrl+L, goes to the page
+/// first where the page has the focus, and what is typed at once after it does so too: put a
+/// `sleep` of some 100 ms between the two.
 #[utoipa::path(
     post,
     path = "/computer/batch",
