@@ -11,6 +11,8 @@ pub struct Stat {
     pub parent: u32,
     /// Its session.
     pub session: u32,
+    /// The process group that the keys of its terminal go to.
+    pub foreground: Option<u32>,
     /// When it started, in clock ticks since boot: with the pid, its identity.
     pub started: u64,
     /// Whether it has ended and waits to be reaped.
@@ -40,6 +42,8 @@ pub fn stat(pid: u32) -> Option<Stat> {
         is_zombie: *fields.first()? == "Z",
         parent: fields.get(1)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
+        // -1 without a terminal.
+        foreground: fields.get(5)?.parse().ok(),
         started: fields.get(19)?.parse().ok()?,
     })
 }

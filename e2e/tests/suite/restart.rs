@@ -42,9 +42,17 @@ async fn holdings(stack: &Stack, pid: u32) -> anyhow::Result<(usize, u64)> {
     Ok((procfs::open_files(pid)?, tasks as u64))
 }
 
+/// A stack whose connections wait for the browser longer than the ten seconds of an image, for a
+/// machine that is busy with other tests.
+async fn patient_stack() -> anyhow::Result<Stack> {
+    let wait = settings::patience(Duration::from_secs(30)).as_secs();
+    let stack = Stack::builder().env("DEVTOOLS_WAIT_SEC", wait.to_string());
+    stack.start().await
+}
+
 pub(crate) async fn fifty_kills_leave_nothing_behind(_: Suite) -> Outcome {
     const KILLS: usize = 50;
-    let stack = Stack::builder().start().await?;
+    let stack = patient_stack().await?;
     let pid = stack.pid("browserd").await?;
     // One round first, so that what is made once and kept is there before the count.
     kill_once(&stack).await.context("the first kill")?;
@@ -104,14 +112,7 @@ async fn kill_once(stack: &Stack) -> anyhow::Result<Duration> {
 }
 
 pub(crate) async fn connections_wait_while_chromium_restarts(_: Suite) -> Outcome {
-    // Longer than the image's ten seconds, for a machine that is busy with other tests.
-    let wait = settings::patience(Duration::from_secs(30))
-        .as_secs()
-        .to_string();
-    let stack = Stack::builder()
-        .env("DEVTOOLS_WAIT_SEC", wait)
-        .start()
-        .await?;
+    let stack = patient_stack().await?;
     let mut old = stack.at.browser().await?;
 
     stack.supervisorctl(&["stop", "chromium"]).await?;
