@@ -31,6 +31,13 @@ pub(crate) async fn is_ready_and_healthy_without_privileges(image: Image) -> any
         "the engine finds the container healthy",
         container.inspect("{{.State.Health.Status}}").await? == "healthy"
     );
+    // By these a fleet finds its machines.
+    let label = async |name: &str| {
+        let format = format!("{{{{index .Config.Labels \"org.opencontainers.image.{name}\"}}}}");
+        container.inspect(&format).await
+    };
+    assert!(image.starts_with(&label("title").await?.replace(' ', "-")));
+    assert_eq!(label("version").await?, env!("CARGO_PKG_VERSION"));
     let sbom = container
         .run(&["cat", "/usr/share/browserd/sbom.json"])
         .await?;
