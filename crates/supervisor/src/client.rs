@@ -143,7 +143,7 @@ impl Client {
         arguments: &[Argument<'_>],
         patience: Duration,
     ) -> Result<Value, Error> {
-        let call = xml::call(method, arguments);
+        let call = xml::call(method, arguments)?;
         let reply = tokio::time::timeout(patience, transport::post(&self.socket, call)).await;
         xml::reply(&reply.map_err(|_| Error::Silent(patience))??)
     }

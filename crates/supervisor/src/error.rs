@@ -28,6 +28,9 @@ pub enum Error {
     /// The reply cannot be understood.
     #[error("cannot understand the reply of supervisord: {0}")]
     Malformed(String),
+    /// A name with a character that XML does not carry; nothing was asked.
+    #[error("{0:?} has a character that cannot be sent to supervisord")]
+    Unsendable(String),
     /// There is no such program.
     #[error("supervisord has no program {0:?}")]
     NotFound(String),

@@ -232,6 +232,13 @@ async fn faults_have_names() {
         matches!(&error, Error::NotFound(name) if name == "<x>&\u{e9}"),
         "{error:?}"
     );
+    for name in ["a\0", "\u{1b}", "\u{ffff}"] {
+        let error = client.process(name).await.unwrap_err();
+        let Error::Unsendable(told) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(told, name);
+    }
     let error = client.start("sleeper", true).await.unwrap_err();
     assert!(matches!(error, Error::AlreadyStarted(_)), "{error:?}");
     let error = client.stop("missing", true).await.unwrap_err();
