@@ -48,9 +48,6 @@ pub enum Error {
         /// What supervisord says.
         text: String,
     },
-    /// There is no such signal.
-    #[error("there is no signal {0:?}")]
-    BadSignal(String),
     /// supervisord itself is being shut down or restarted.
     #[error("supervisord is shutting down")]
     ShuttingDown,
@@ -69,7 +66,7 @@ impl Error {
         Self::Malformed(what.into())
     }
 
-    /// Says what a fault means for the program (or signal) that the call was about.
+    /// Says what a fault means for the program that the call was about.
     pub(crate) fn about(self, name: &str) -> Self {
         let Self::Fault { code, text } = self else {
             return self;
