@@ -94,6 +94,20 @@ impl Upstream {
         self.wait_until(limit, |_| true).await
     }
 
+    /// Waits for a browser that was found after those counted so far: see [`Self::generation`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::wait`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::wait`].
+    pub async fn wait_past(&self, generation: u64, limit: Duration) -> Result<(), Unavailable> {
+        let newer = self.wait_until(limit, |endpoint| endpoint.generation() > generation);
+        newer.await.map(|_| ())
+    }
+
     /// As [`Self::wait`], for an endpoint that is right.
     async fn wait_until(
         &self,

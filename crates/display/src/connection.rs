@@ -8,10 +8,13 @@ use std::{
 
 use x11rb::{
     connection::{Connection as _, RequestConnection as _},
+    cookie::VoidCookie,
     errors::ConnectError,
     protocol::{
         randr::{self, ConnectionExt as _},
-        xproto::{AtomEnum, ConnectionExt as _, PropMode, Window},
+        xproto::{
+            AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, Window, WindowClass,
+        },
     },
     rust_connection::RustConnection,
     wrapper::ConnectionExt as _,
@@ -80,6 +83,22 @@ impl Connection {
     /// Asks something trivial and waits for the answer.
     pub fn round_trip(&self) -> Result<(), Error> {
         self.x.sync().attempt("get an answer from the X server")
+    }
+
+    /// A window that is never shown and tells of its properties' changes: clients hand each other
+    /// texts through such ones. The caller decides whether to wait until it is made.
+    pub(crate) fn hidden_window(
+        &self,
+        what: &'static str,
+    ) -> Result<(Window, VoidCookie<'_, RustConnection<Bounded>>), Error> {
+        let window = self.x.generate_id().attempt(what)?;
+        let (parent, class) = (self.root, WindowClass::INPUT_ONLY);
+        let listen = CreateWindowAux::new().event_mask(EventMask::PROPERTY_CHANGE);
+        let (depth, visual) = (x11rb::COPY_DEPTH_FROM_PARENT, x11rb::COPY_FROM_PARENT);
+        let cookie = self.x.create_window(
+            depth, window, parent, -1, -1, 1, 1, 0, class, visual, &listen,
+        );
+        Ok((window, cookie.attempt(what)?))
     }
 
     /// The present size of the screen.

@@ -11,7 +11,7 @@ mod logs;
 mod process;
 mod supervisor;
 
-use std::{error::Error, sync::Arc};
+use std::{borrow::Cow, error::Error, sync::Arc};
 
 use axum::{
     Json,
@@ -25,6 +25,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::middleware::request_id::RequestId;
+
+/// Half of the longest message, in bytes. A path and what is wrong with it fit.
+const HALF: usize = 5000;
 
 /// A refusal or failure on its way to the client.
 #[derive(Debug, Clone)]
@@ -248,7 +251,7 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     };
     error.log();
     let body = Body {
-        message: &error.message,
+        message: &shortened(&error.message),
         code: error.code,
         request_id: &id.to_string(),
         result: error.result.as_deref(),
@@ -264,10 +267,46 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     Response::from_parts(parts, body)
 }
 
+/// The message without its middle, if it names something huge: a field may be of many MiB.
+fn shortened(message: &str) -> Cow<'_, str> {
+    if message.len() <= 2 * HALF {
+        return message.into();
+    }
+    let mut head = HALF;
+    while !message.is_char_boundary(head) {
+        head -= 1;
+    }
+    let mut tail = message.len() - HALF;
+    while !message.is_char_boundary(tail) {
+        tail += 1;
+    }
+    format!("{}…{}", &message[..head], &message[tail..]).into()
+}
+
 /// Whether the same call may succeed in a moment.
 fn is_passing(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_huge_message_loses_its_middle() {
+        let usual = "x".repeat(2 * HALF);
+        assert_eq!(shortened(&usual), usual);
+        for huge in ["x", "ä", "字"] {
+            let text = huge.repeat(1 << 20);
+            let message = format!("command: a{text}b was not found");
+            let shortened = shortened(&message);
+            assert!(shortened.len() <= 2 * HALF + "…".len());
+            assert!(shortened.len() > 2 * HALF - 2 * "字".len());
+            assert!(shortened.starts_with(&format!("command: a{huge}")));
+            assert!(shortened.ends_with(&format!("{huge}b was not found")));
+        }
+    }
 }

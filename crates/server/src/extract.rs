@@ -8,7 +8,12 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use serde::de::DeserializeOwned;
+use percent_encoding::percent_decode_str;
+use serde::{
+    de::{DeserializeOwned, Deserializer, Error as _, Visitor},
+    forward_to_deserialize_any,
+};
+use serde_path_to_error::Segment;
 
 use crate::error::ApiError;
 
@@ -47,11 +52,57 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let query = parts.uri.query().unwrap_or_default();
-        let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
-        serde_path_to_error::deserialize(pairs)
+        let query = Pairs(parts.uri.query().unwrap_or_default());
+        serde_path_to_error::deserialize(query)
             .map(Self)
             .map_err(|error| wrong(error.path(), error.inner()))
+    }
+}
+
+/// A query that is read only where each parameter that is wanted is text: the decoder would put a
+/// replacement for other bytes, and a file of another name would be meant.
+struct Pairs<'a>(&'a str);
+
+impl<'a> Pairs<'a> {
+    fn decoder(&self) -> serde_urlencoded::Deserializer<'a> {
+        serde_urlencoded::Deserializer::new(form_urlencoded::parse(self.0.as_bytes()))
+    }
+
+    /// The first of these parameters that is not text.
+    fn garbled(&self, wanted: &[&'static str]) -> Option<&'static str> {
+        let pairs = self.0.split('&').map(|pair| pair.split_once('='));
+        pairs.flatten().find_map(|(name, value)| {
+            let name = percent_decode_str(name).decode_utf8().ok()?;
+            let name = wanted.iter().find(|wanted| **wanted == name)?;
+            let is_text = percent_decode_str(value).decode_utf8().is_ok();
+            (!is_text).then_some(*name)
+        })
+    }
+}
+
+impl<'de> Deserializer<'de> for Pairs<'de> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if let Some(garbled) = self.garbled(fields) {
+            return Err(Self::Error::custom(format!("{garbled}: it is not UTF-8")));
+        }
+        self.decoder().deserialize_struct(name, fields, visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.decoder().deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        option unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier
+        ignored_any
     }
 }
 
@@ -76,24 +127,40 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    // Serde would take an array's items for the fields in their order.
-    if body.trim_ascii_start().first() == Some(&b'[') {
+    // Serde would take an array's items for the fields in their order, and tell of others by the
+    // name of a type of ours.
+    if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(ApiError::bad_request("body: a JSON object is wanted"));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| wrong(error.path(), error.inner()))?;
-    json.end()
-        .map_err(|error| ApiError::bad_request(format!("body: {error}")))?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (place, reason) = (error.path(), error.inner());
+        if is_known(place) || reason.is_data() {
+            wrong(place, reason)
+        } else {
+            unparsed(reason)
+        }
+    })?;
+    json.end().map_err(|error| unparsed(&error))?;
     Ok(value)
+}
+
+/// What is not JSON, where no field can be named.
+fn unparsed(reason: &serde_json::Error) -> ApiError {
+    ApiError::bad_request(format!("body: {reason}"))
 }
 
 /// Names the place, where there is one: a missing field is named by the reason itself.
 fn wrong(place: &serde_path_to_error::Path, reason: &impl Display) -> ApiError {
-    if place.iter().len() == 0 {
+    if !is_known(place) {
         return ApiError::bad_request(reason.to_string());
     }
     ApiError::bad_request(format!("{place}: {reason}"))
+}
+
+/// Whether a field can be named: a text that ends within a name has none.
+fn is_known(place: &serde_path_to_error::Path) -> bool {
+    place.iter().any(|part| !matches!(part, Segment::Unknown))
 }
 
 /// The body could not be read: too large, or the client broke off.
@@ -175,10 +242,17 @@ mod tests {
                 "limit: invalid value: integer `70000`",
             ),
             (r#"{"other":1}"#, "other: unknown field `other`, expected"),
-            (r#"{"limit":1"#, "EOF while parsing an object"),
+            (r#"{"limit":1"#, "body: EOF while parsing an object"),
+            ("{", "body: EOF while parsing an object"),
+            (r#"{"lim"#, "body: EOF while parsing a string"),
+            (r#"{"limit""#, "body: EOF while parsing an object"),
+            (r#"{"names":["a"#, "names[0]: EOF while parsing a string"),
+            ("{limit:1}", "body: key must be a string"),
             ("{} x", "body: trailing characters"),
-            ("[]", "a JSON object is wanted"),
-            ("3", "invalid type: integer `3`"),
+            ("[]", "body: a JSON object is wanted"),
+            ("3", "body: a JSON object is wanted"),
+            ("null", "body: a JSON object is wanted"),
+            ("\u{feff}{}", "body: a JSON object is wanted"),
         ] {
             let (status, message) = refused(JSON, body).await;
             assert_eq!(status, 400, "{body}");
@@ -205,12 +279,16 @@ mod tests {
             let read = Query::from_request_parts(&mut parts, &()).await;
             read.map(|Query(parameters)| parameters)
         }
+        let read = query("path=%EF%BF%BD&jwt=%FF&%FF=1").await.unwrap();
+        assert_eq!(read.path, "\u{fffd}");
         let read = query("path=%2Fa%20b&jwt=x&limit=3").await.unwrap();
         assert_eq!((&*read.path, read.limit), ("/a b", Some(3)));
         for (given, named) in [
             ("", "`path`"),
             ("path=/&limit=x", "limit: "),
             ("path=/&path=/", "`path`"),
+            ("path=/%FF", "path: it is not UTF-8"),
+            ("jwt=x&%70ath=%C3", "path: it is not UTF-8"),
         ] {
             let error = query(given).await.unwrap_err();
             assert!(

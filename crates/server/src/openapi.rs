@@ -1,7 +1,8 @@
 //! The OpenAPI document, made from the routes and the wire types.
 
 use axum::body::Bytes;
-use utoipa::OpenApi;
+use browserd_api::Error;
+use utoipa::{IntoResponses, OpenApi};
 
 use crate::router;
 
@@ -25,12 +26,27 @@ use crate::router;
         (name = "operations", description = "Health, readiness, documents")
     ),
     components(schemas(
-        browserd_api::Error,
+        Error,
         browserd_api::process::AttachControl,
         browserd_api::process::AttachEvent
     ))
 )]
 pub(crate) struct Document;
+
+/// How every call that needs the X display may fail.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only the document is made of it")]
+pub(crate) enum DesktopFailures {
+    /// There is no X display
+    #[response(status = 501)]
+    Absent(Error),
+    /// The X server does not answer now
+    #[response(status = 503)]
+    Silent(Error),
+    /// Any other failure
+    #[response(status = "default")]
+    Other(Error),
+}
 
 /// The document as YAML, as committed in openapi.yaml.
 ///

@@ -1,9 +1,6 @@
 //! The calls.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     Error, Process, State, transport,
@@ -28,12 +25,6 @@ impl Client {
         Self {
             socket: socket.into(),
         }
-    }
-
-    /// The socket.
-    #[must_use]
-    pub fn socket(&self) -> &Path {
-        &self.socket
     }
 
     /// The state of supervisord itself.
@@ -74,8 +65,7 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future does not take the start back.
     pub async fn start(&self, name: &str, wait: bool) -> Result<(), Error> {
-        self.change("supervisor.startProcess", name, Argument::Flag(wait), wait)
-            .await
+        self.change("supervisor.startProcess", name, wait).await
     }
 
     /// Stops a program. With `wait` it returns once the program has ended.
@@ -83,8 +73,7 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future does not take the stop back.
     pub async fn stop(&self, name: &str, wait: bool) -> Result<(), Error> {
-        self.change("supervisor.stopProcess", name, Argument::Flag(wait), wait)
-            .await
+        self.change("supervisor.stopProcess", name, wait).await
     }
 
     /// Stops a program, waits for its end, and starts it again; one that does not run is
@@ -104,34 +93,9 @@ impl Client {
         }
     }
 
-    /// Sends a signal, such as `TERM` or `HUP`, to a program's process.
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not take the signal back.
-    pub async fn signal(&self, name: &str, signal: &str) -> Result<(), Error> {
-        let done = self
-            .change(
-                "supervisor.signalProcess",
-                name,
-                Argument::Text(signal),
-                false,
-            )
-            .await;
-        match done {
-            Err(Error::Fault { code: 11, .. }) => Err(Error::BadSignal(signal.to_owned())),
-            done => done,
-        }
-    }
-
-    async fn change(
-        &self,
-        method: &str,
-        name: &str,
-        argument: Argument<'_>,
-        wait: bool,
-    ) -> Result<(), Error> {
+    async fn change(&self, method: &str, name: &str, wait: bool) -> Result<(), Error> {
         let patience = if wait { WAIT_PATIENCE } else { PATIENCE };
-        let arguments = [Argument::Text(name), argument];
+        let arguments = [Argument::Text(name), Argument::Flag(wait)];
         let reply = self.call(method, &arguments, patience).await;
         // It answers true, or with a fault.
         reply.map(|_| ()).map_err(|error| error.about(name))
@@ -143,7 +107,7 @@ impl Client {
         arguments: &[Argument<'_>],
         patience: Duration,
     ) -> Result<Value, Error> {
-        let call = xml::call(method, arguments);
+        let call = xml::call(method, arguments)?;
         let reply = tokio::time::timeout(patience, transport::post(&self.socket, call)).await;
         xml::reply(&reply.map_err(|_| Error::Silent(patience))??)
     }

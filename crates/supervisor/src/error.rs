@@ -28,6 +28,9 @@ pub enum Error {
     /// The reply cannot be understood.
     #[error("cannot understand the reply of supervisord: {0}")]
     Malformed(String),
+    /// A name with a character that XML does not carry; nothing was asked.
+    #[error("{0:?} has a character that cannot be sent to supervisord")]
+    Unsendable(String),
     /// There is no such program.
     #[error("supervisord has no program {0:?}")]
     NotFound(String),
@@ -45,9 +48,6 @@ pub enum Error {
         /// What supervisord says.
         text: String,
     },
-    /// There is no such signal.
-    #[error("there is no signal {0:?}")]
-    BadSignal(String),
     /// supervisord itself is being shut down or restarted.
     #[error("supervisord is shutting down")]
     ShuttingDown,
@@ -66,7 +66,7 @@ impl Error {
         Self::Malformed(what.into())
     }
 
-    /// Says what a fault means for the program (or signal) that the call was about.
+    /// Says what a fault means for the program that the call was about.
     pub(crate) fn about(self, name: &str) -> Self {
         let Self::Fault { code, text } = self else {
             return self;

@@ -68,28 +68,28 @@ impl Value {
 }
 
 /// Writes a call.
-pub(crate) fn call(method: &str, arguments: &[Argument<'_>]) -> String {
-    let arguments: String = arguments
-        .iter()
-        .map(|argument| match argument {
-            Argument::Text(text) => {
-                format!(
-                    "<param><value><string>{}</string></value></param>",
-                    escape(*text)
-                )
-            }
-            Argument::Flag(flag) => {
-                format!(
-                    "<param><value><boolean>{}</boolean></value></param>",
-                    u8::from(*flag)
-                )
-            }
-        })
-        .collect();
-    format!(
+pub(crate) fn call(method: &str, arguments: &[Argument<'_>]) -> Result<String, Error> {
+    let arguments: String = arguments.iter().map(parameter).collect::<Result<_, _>>()?;
+    Ok(format!(
         "<?xml version=\"1.0\"?><methodCall><methodName>{method}</methodName>\
          <params>{arguments}</params></methodCall>"
-    )
+    ))
+}
+
+fn parameter(argument: &Argument<'_>) -> Result<String, Error> {
+    let value = match argument {
+        Argument::Text(text) if !text.chars().all(is_carried) => {
+            return Err(Error::Unsendable((*text).to_owned()));
+        }
+        Argument::Text(text) => format!("<string>{}</string>", escape(*text)),
+        Argument::Flag(flag) => format!("<boolean>{}</boolean>", u8::from(*flag)),
+    };
+    Ok(format!("<param><value>{value}</value></param>"))
+}
+
+/// Whether XML can carry it, escaped or not (XML 1.0, section 2.2).
+fn is_carried(character: char) -> bool {
+    !matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Reads a reply; a fault is the error [`Error::Fault`].
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn arguments_are_escaped() {
-        let call = call("m", &[Argument::Text("<a> & 'b'"), Argument::Flag(true)]);
+        let call = call("m", &[Argument::Text("<a> & 'b'"), Argument::Flag(true)]).unwrap();
         assert!(
             call.contains("<string>&lt;a&gt; &amp; &apos;b&apos;</string>"),
             "{call}"

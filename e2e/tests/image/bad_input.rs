@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use browserd_e2e::{
     assert_eventually,
-    container::{Builder, Volume},
+    container::{Builder, Container, Volume},
 };
 
 use crate::Image;
@@ -136,9 +136,7 @@ pub(crate) async fn a_port_in_use_is_told_and_waited_for(image: Image) -> anyhow
     });
     let logs = container.logs().await?;
     ensure!(logs.contains("port 9223 on 127.0.0.1"), "{logs}");
-    let mine = ["pkill", "--full", "socket.socket"];
-    container.run(&mine).await?;
-    container.ready().await.map(drop)
+    free_the_port(&container).await
 }
 
 /// The daemon's port is somebody else's at first: nobody but the log can tell.
@@ -157,8 +155,13 @@ pub(crate) async fn a_port_of_the_daemon_in_use_is_told(image: Image) -> anyhow:
         let logs = container.logs().await?;
         ensure!(logs.contains("cannot listen on [::]:10001 (PORT)"), "{logs}");
     });
-    let mine = ["pkill", "--full", "socket.socket"];
-    container.run(&mine).await?;
+    free_the_port(&container).await
+}
+
+/// Ends the program that has the port; all is well then, without a restart.
+async fn free_the_port(container: &Container) -> anyhow::Result<()> {
+    let taker = ["pkill", "--full", "socket.socket"];
+    container.run(&taker).await?;
     container.ready().await.map(drop)
 }
 

@@ -79,12 +79,6 @@ impl Error {
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Exchange { .. })
     }
-
-    /// Whether the browser is there and did not answer in time.
-    #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Timeout { .. })
-    }
 }
 
 /// Why a WebSocket was not opened.

@@ -5,14 +5,13 @@
 //! page whether it wants to stay.
 
 use std::io;
-use std::time::Duration;
 
 use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::Peer;
 use super::prove::{ATTEMPT, Failure, browser_path};
-use super::{Peer, Upstream};
 use crate::client::{self, OpenError, Opened};
 
 /// The command.
@@ -23,9 +22,6 @@ const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 /// Why a browser could not be asked to close.
 #[derive(Debug, thiserror::Error)]
 pub enum QuitError {
-    /// There is none now.
-    #[error("there is no browser")]
-    Absent,
     /// What is there is not a browser.
     #[error("{0} does not answer as DevTools")]
     NotDevTools(Peer),
@@ -61,45 +57,7 @@ impl From<Failure> for QuitError {
 /// Dropping the future does not take the request back.
 pub async fn quit(peer: &Peer) -> Result<(), QuitError> {
     let path = browser_path(peer, ATTEMPT).await?;
-    quit_at(peer, &path).await
-}
-
-impl Upstream {
-    /// As [`quit`], for the browser that is published now.
-    ///
-    /// # Errors
-    ///
-    /// As [`quit`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`quit`].
-    pub async fn quit(&self) -> Result<(), QuitError> {
-        let endpoint = self.current().ok_or(QuitError::Absent)?;
-        quit_at(endpoint.peer(), endpoint.browser_path()).await
-    }
-
-    /// Waits for a browser that was found after those counted so far: see [`Self::generation`].
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](super::Unavailable) after `limit`, or as soon as the daemon stops.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing happens when the future is dropped.
-    pub async fn wait_past(
-        &self,
-        generation: u64,
-        limit: Duration,
-    ) -> Result<(), super::Unavailable> {
-        let newer = self.wait_until(limit, |endpoint| endpoint.generation() > generation);
-        newer.await.map(|_| ())
-    }
-}
-
-async fn quit_at(peer: &Peer, path: &str) -> Result<(), QuitError> {
-    let Opened { mut stream, .. } = match client::open_websocket_at(peer, path, KEY).await {
+    let Opened { mut stream, .. } = match client::open_websocket_at(peer, &path, KEY).await {
         Ok(opened) => opened,
         Err(OpenError::Rejected(reply)) => return Err(QuitError::Rejected(reply.status)),
         Err(OpenError::Failed(error)) => return Err(error.into()),

@@ -2,12 +2,9 @@
 
 use std::time::Instant;
 
-use x11rb::{
-    connection::Connection as _,
-    protocol::xproto::{
-        Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, Property,
-        PropertyNotifyEvent, SelectionNotifyEvent, Timestamp, Window, WindowClass,
-    },
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ConnectionExt as _, Property, PropertyNotifyEvent, SelectionNotifyEvent,
+    Timestamp, Window,
 };
 
 use super::{CLIPBOARD_MAX, atoms::Atoms, owner::STALL};
@@ -44,25 +41,8 @@ impl Incoming {
         atoms: &Atoms,
         time: Timestamp,
     ) -> Result<Self, Error> {
-        let x = &connection.x;
-        let window = x.generate_id().attempt(WHAT)?;
-        let listen = CreateWindowAux::new().event_mask(EventMask::PROPERTY_CHANGE);
-        let class = WindowClass::INPUT_ONLY;
-        x.create_window(
-            0,
-            window,
-            connection.root,
-            -1,
-            -1,
-            1,
-            1,
-            0,
-            class,
-            0,
-            &listen,
-        )
-        .attempt(WHAT)?
-        .ignore_error();
+        let (window, made) = connection.hidden_window(WHAT)?;
+        made.ignore_error();
         let read = Self {
             window,
             time,

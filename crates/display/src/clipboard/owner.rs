@@ -10,10 +10,7 @@ use x11rb::{
     connection::Connection as _,
     protocol::{
         Event,
-        xproto::{
-            AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, Timestamp, Window,
-            WindowClass,
-        },
+        xproto::{AtomEnum, ConnectionExt as _, PropMode, Timestamp, Window},
     },
     wrapper::ConnectionExt as _,
 };
@@ -157,25 +154,8 @@ impl Concern for Owner {
         let what = "set up the clipboard";
         let atoms = Atoms::learn(connection)?;
         let x = &connection.x;
-        let window = x.generate_id().attempt(what)?;
-        let listen = CreateWindowAux::new().event_mask(EventMask::PROPERTY_CHANGE);
-        let class = WindowClass::INPUT_ONLY;
-        x.create_window(
-            0,
-            window,
-            connection.root,
-            -1,
-            -1,
-            1,
-            1,
-            0,
-            class,
-            0,
-            &listen,
-        )
-        .attempt(what)?
-        .check()
-        .attempt(what)?;
+        let (window, made) = connection.hidden_window(what)?;
+        made.check().attempt(what)?;
         let cookie = x.get_selection_owner(atoms.CLIPBOARD).attempt(what)?;
         let free = cookie.reply().attempt(what)?.owner == x11rb::NONE;
         self.link = Some(Link { atoms, window });

@@ -11,7 +11,7 @@ impl From<Error> for ApiError {
         let message = error.to_string();
         match error {
             Error::NotFound(_) => Self::not_found(message),
-            Error::BadSignal(_) => Self::bad_request(message),
+            Error::Unsendable(_) => Self::bad_request(message),
             Error::AlreadyStarted(_) | Error::NotRunning(_) => Self::conflict(message),
             Error::NotStarted { .. } => Self::internal("the program does not start", error),
             Error::Unreachable { .. }

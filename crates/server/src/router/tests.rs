@@ -282,6 +282,12 @@ async fn the_page_takes_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_missing_file_of_the_page_is_told() {
+    let answer = get("/docs/nothing").await;
+    answer.assert_error(404, "not_found");
+}
+
+#[tokio::test]
 async fn metrics_are_prometheus_text() {
     let app = app(Rules::default());
     let answer = send(router::metrics(&app), Request::get("/metrics")).await;

@@ -19,7 +19,7 @@ use browserd_api::{
 use browserd_display::Format;
 use http::header;
 
-use crate::{app::App, error::Result, extract};
+use crate::{app::App, error::Result, extract, openapi::DesktopFailures};
 
 /// Click, or press or release a button
 ///
@@ -32,9 +32,7 @@ use crate::{app::App, error::Result, extract};
     responses(
         (status = 200, description = "It is done"),
         (status = 400, description = "A field cannot be used; nothing was pressed", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn click_mouse(
@@ -53,9 +51,7 @@ pub(crate) async fn click_mouse(
     responses(
         (status = 200, description = "It is exactly there"),
         (status = 400, description = "A field cannot be used; nothing was moved", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn move_mouse(
@@ -77,9 +73,7 @@ pub(crate) async fn move_mouse(
     responses(
         (status = 200, description = "It is done"),
         (status = 400, description = "A field cannot be used; nothing was pressed", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn drag_mouse(
@@ -99,9 +93,7 @@ pub(crate) async fn drag_mouse(
     responses(
         (status = 200, description = "It is done"),
         (status = 400, description = "A field cannot be used; nothing was turned", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn scroll(
@@ -129,9 +121,7 @@ pub(crate) async fn scroll(
     responses(
         (status = 200, description = "It is typed"),
         (status = 400, description = "A field cannot be used, or a character not be typed", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn type_text(
@@ -151,9 +141,7 @@ pub(crate) async fn type_text(
     responses(
         (status = 200, description = "It is done; all are released"),
         (status = 400, description = "A field cannot be used; nothing was pressed", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn press_key(
@@ -182,9 +170,7 @@ pub(crate) async fn press_key(
             )
         ),
         (status = 400, description = "A field cannot be used, or the region is not on the screen", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn take_screenshot(
@@ -218,9 +204,7 @@ pub(crate) async fn take_screenshot(
     responses(
         (status = 200, description = "It is done", body = Okay),
         (status = 400, description = "A field cannot be used", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn set_cursor(
@@ -238,9 +222,7 @@ pub(crate) async fn set_cursor(
     tag = "computer",
     responses(
         (status = 200, description = "The place", body = MousePosition),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn get_mouse_position(State(app): State<App>) -> Result<Json<MousePosition>> {

@@ -7,7 +7,7 @@ use browserd_api::{
 };
 use browserd_display::{Resize, Size};
 
-use crate::{app::App, error::Result, extract};
+use crate::{app::App, error::Result, extract, openapi::DesktopFailures};
 
 /// Tell the size of the screen
 #[utoipa::path(
@@ -16,9 +16,7 @@ use crate::{app::App, error::Result, extract};
     tag = "display",
     responses(
         (status = 200, description = "Its size", body = DisplayConfig),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn get_display(State(app): State<App>) -> Result<Json<DisplayConfig>> {

@@ -8,10 +8,10 @@ use axum::{
     routing::get,
 };
 use browserd_api::Error;
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::openapi::Rendered;
+use crate::{error::ApiError, openapi::Rendered};
 
 const YAML: &str = "application/yaml";
 /// Only this origin's own files; the page's library needs inline styles and data images.
@@ -64,7 +64,12 @@ pub(crate) fn router() -> Router {
 }
 
 async fn guard(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
+    // The library's own answer has no body.
+    if response.status() == StatusCode::NOT_FOUND {
+        return ApiError::no_such_route(&path).into_response();
+    }
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_SECURITY_POLICY,

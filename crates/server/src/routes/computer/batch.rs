@@ -12,6 +12,7 @@ use crate::{
     app::App,
     error::{ApiError, Result},
     extract,
+    openapi::DesktopFailures,
 };
 
 /// Do several things one after the other, with nothing in between
@@ -31,9 +32,7 @@ use crate::{
     responses(
         (status = 200, description = "All of it is done"),
         (status = 400, description = "An action cannot be done", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn batch_computer_actions(

@@ -6,7 +6,7 @@ use browserd_api::{
     computer::{ClipboardText, WriteClipboardRequest},
 };
 
-use crate::{app::App, error::Result, extract};
+use crate::{app::App, error::Result, extract, openapi::DesktopFailures};
 
 /// Read the clipboard's text
 ///
@@ -17,10 +17,8 @@ use crate::{app::App, error::Result, extract};
     tag = "computer",
     responses(
         (status = 200, description = "The text", body = ClipboardText),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
         (status = 504, description = "The program that owns the clipboard does not answer", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn read_clipboard(State(app): State<App>) -> Result<Json<ClipboardText>> {
@@ -37,9 +35,7 @@ pub(crate) async fn read_clipboard(State(app): State<App>) -> Result<Json<Clipbo
     responses(
         (status = 200, description = "It is there to be pasted"),
         (status = 400, description = "A field cannot be used", body = Error),
-        (status = 501, description = "There is no X display", body = Error),
-        (status = 503, description = "The X server does not answer now", body = Error),
-        (status = "default", description = "Any other failure", body = Error)
+        DesktopFailures
     )
 )]
 pub(crate) async fn write_clipboard(
