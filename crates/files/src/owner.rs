@@ -6,10 +6,15 @@ use nix::unistd::{Gid, Group, Uid, User};
 
 use crate::{Error, Result};
 
+/// The longest name that is looked up, in bytes (`LOGIN_NAME_MAX`): the name services copy it to
+/// the stack, and one of some MiB would kill the daemon.
+const LONGEST_NAME: usize = 255;
+
 /// The number of a user given by name or by number.
 pub(crate) fn uid_of(owner: &str) -> Result<u32> {
-    let found = User::from_name(owner).ok().flatten();
+    let found = is_short(owner).then(|| User::from_name(owner).ok().flatten());
     found
+        .flatten()
         .map(|user| user.uid.as_raw())
         .or_else(|| number(owner))
         .ok_or_else(|| Error::UnknownOwner {
@@ -19,13 +24,18 @@ pub(crate) fn uid_of(owner: &str) -> Result<u32> {
 
 /// The number of a group given by name or by number.
 pub(crate) fn gid_of(group: &str) -> Result<u32> {
-    let found = Group::from_name(group).ok().flatten();
+    let found = is_short(group).then(|| Group::from_name(group).ok().flatten());
     found
+        .flatten()
         .map(|group| group.gid.as_raw())
         .or_else(|| number(group))
         .ok_or_else(|| Error::UnknownGroup {
             name: crate::path::shorten(group.as_ref()),
         })
+}
+
+fn is_short(name: &str) -> bool {
+    name.len() <= LONGEST_NAME
 }
 
 /// A plain number; the largest means "unchanged" to the kernel and is nobody's.
@@ -73,6 +83,9 @@ mod tests {
             Err(Error::UnknownOwner { .. })
         ));
         assert!(matches!(uid_of("+1"), Err(Error::UnknownOwner { .. })));
+        let long = "x".repeat(8 << 20);
+        assert!(matches!(uid_of(&long), Err(Error::UnknownOwner { .. })));
+        assert!(matches!(gid_of(&long), Err(Error::UnknownGroup { .. })));
         assert!(matches!(gid_of(""), Err(Error::UnknownGroup { .. })));
     }
 

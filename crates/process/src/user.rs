@@ -91,10 +91,17 @@ fn parse(user: &str) -> Result<Named<'_>, Error> {
     Ok(Named::Number(Uid::from_raw(uid), gid.map(Gid::from_raw)))
 }
 
+/// The longest name that is looked up, in bytes (`LOGIN_NAME_MAX`): the name services copy it to
+/// the stack, and one of some MiB would kill the daemon.
+const LONGEST_NAME: usize = 255;
+
 fn by_name(name: &str) -> Result<(Ids, Option<unistd::User>), Error> {
     let unknown = || Error::UnknownUser {
         user: name.to_owned(),
     };
+    if name.len() > LONGEST_NAME {
+        return Err(unknown());
+    }
     let user = unistd::User::from_name(name).map_err(Error::system("look up a user"))?;
     let user = user.ok_or_else(unknown)?;
     Ok((with_groups(&user)?, Some(user)))
@@ -184,9 +191,9 @@ mod tests {
         ] {
             assert!(matches!(ids(bad), Err(Error::Invalid { .. })), "{bad}");
         }
-        assert!(matches!(
-            ids("no-such-user"),
-            Err(Error::UnknownUser { .. })
-        ));
+        for unknown in ["no-such-user", &"x".repeat(8 << 20)] {
+            let told = ids(unknown);
+            assert!(matches!(told, Err(Error::UnknownUser { .. })));
+        }
     }
 }
