@@ -116,11 +116,15 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         return Ok(true);
     }
     let target = target_folder()?;
+    let browserd = cli
+        .browserd
+        .clone()
+        .unwrap_or_else(|| target.join("release/browserd"));
+    // Rows start it in folders of their own.
+    let browserd = std::fs::canonicalize(&browserd)
+        .with_context(|| format!("no daemon at {}", browserd.display()))?;
     let bench = Bench {
-        browserd: cli
-            .browserd
-            .clone()
-            .unwrap_or_else(|| target.join("release/browserd")),
+        browserd,
         short: cli.short,
         runtime: tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -128,7 +132,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     };
     anyhow::ensure!(
         bench.browserd.is_file(),
-        "{} is not there",
+        "{} is not a file",
         bench.browserd.display()
     );
     let chosen = |name: &str| cli.only.is_empty() || cli.only.iter().any(|text| asks(text, name));

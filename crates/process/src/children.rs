@@ -16,15 +16,15 @@ use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{
-    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, getpid, pidfd_open, set_child_subreaper,
-    waitid,
+    Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, getpid, kill_process, pidfd_open,
+    set_child_subreaper, waitid,
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::Signal;
 use crate::procfs::{self, Stat};
-use crate::sys::{self, Failure, Plan, SharedFd, Step};
+use crate::sys::{self, Failure, Loan, Pace, Plan, SharedFd, Step};
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     owned: BTreeSet::new(),
@@ -129,24 +129,29 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts a process. Blocks until it runs the program.
-    pub(crate) fn start(plan: &Plan<'_>) -> Result<Self, Failure> {
+    /// Starts a process. Blocks for as long as the pace says.
+    pub(crate) fn start(plan: Plan<'_>, pace: Pace) -> Result<(Self, Option<Loan>), Failure> {
         let starting = Start::begin();
-        let pid = sys::spawn(plan)?;
+        let (pid, loan) = sys::spawn(plan, pace)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty());
         if pidfd.is_ok() {
             table().owned.insert(number(pid));
         }
         drop(starting);
         match pidfd {
-            Ok(pidfd) => Ok(Self {
-                pid,
-                pidfd: pidfd.into(),
-                reaped: false,
-            }),
+            Ok(pidfd) => {
+                let child = Self {
+                    pid,
+                    pidfd: pidfd.into(),
+                    reaped: false,
+                };
+                Ok((child, loan))
+            }
             Err(error) => {
-                // Out of descriptors. Nobody could wait for it, so it must not run.
+                // Out of descriptors. Nobody could wait for it, so it must not run. It may not
+                // have made its group yet.
                 let _ = sys::signal_group_number(pid, Some(Signal::KILL));
+                let _ = kill_process(pid, rustix::process::Signal::KILL);
                 Err(Failure {
                     step: Step::Clone,
                     source: error.into(),

@@ -48,6 +48,16 @@ impl Group {
     }
 
     fn send(&self, signal: Option<Signal>) -> io::Result<()> {
+        let sent = self.send_to_group(signal);
+        if !matches!(&sent, Err(error) if error.raw_os_error() == Some(libc::ESRCH)) {
+            return sent;
+        }
+        // An unreaped leader is in its group, but for the moment before it has made one. It is
+        // alone then.
+        sys::signal_process(self.pidfd.as_fd(), signal)
+    }
+
+    fn send_to_group(&self, signal: Option<Signal>) -> io::Result<()> {
         match sys::signal_group(self.pidfd.as_fd(), signal) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
             result => return result,
@@ -168,4 +178,26 @@ async fn blocking(
     });
     // Only a runtime that shuts down drops the work.
     done.await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_leader_without_its_group_yet_is_signalled_itself() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        let group = Group::new(pid, pidfd.into());
+        assert!(group.holds_session());
+        group.signal(Signal::KILL).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+        assert!(!group.holds_session());
+        let error = group.signal(Signal::KILL).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,15 +14,16 @@ use uuid::Uuid;
 use crate::attach::Seat;
 use crate::capture::{Capture, Captured};
 use crate::children::Exit;
-use crate::launch::{Ends, Launched, Streams, launch};
+use crate::launch::{Ends, Launched, Outset, Streams, launch};
 use crate::output::{BLOCK_BYTES, Limits, output};
 use crate::process::{End, Record};
 use crate::pump::{Sink, Source};
 use crate::run::{Control, Ended, Rest, Run};
 use crate::stdin::Stdin;
+use crate::sys::Pace;
 use crate::table::Table;
 use crate::usage::Meter;
-use crate::{Config, Error, Process, Request, Size};
+use crate::{Config, Error, Identity, Process, Request, Size};
 
 /// Streams that are read on, and thrown away, because a left server still writes to them.
 const MAX_LINGERING: usize = 1_000;
@@ -100,8 +102,18 @@ impl Handle {
         } else {
             Streams::NoInput
         };
+        let request = Arc::new(request);
+        let (mut launched, slot) = if request.identity == Identity::Daemon {
+            // A process is made at once; what is slow (the disk that its program is on) comes
+            // later, and holds nobody up.
+            let slot = self.admit()?;
+            let base = &config.environment;
+            (launch(base, &request, streams, Pace::Apart)?, slot)
+        } else {
+            self.launch(Arc::clone(&request), streams).await?
+        };
+        let outset = launched.outset.take();
         let timeout = request.timeout;
-        let (launched, slot) = self.launch(request, streams).await?;
         let captures = [Capture::new(limit), Capture::new(limit)];
         let sink = Sink::Capture(Mutex::new(Some(captures)));
         let mut started = self.start(launched, slot, sink, timeout)?;
@@ -114,10 +126,17 @@ impl Handle {
         self.shared.tracker.spawn(async move {
             let (ended, slot) = started.run_to_end(&shared).await;
             drop(slot);
+            let unfit = outset.and_then(Outset::settle);
             // Nobody to tell when the caller has gone.
-            let _ = reply.send(ended);
+            let _ = reply.send(unfit.map_or(Ok(ended), Err));
         });
-        let ended = outcome.await.map_err(|_| Error::Stopping)?;
+        let ended = match outcome.await.map_err(|_| Error::Stopping)? {
+            Ok(ended) => ended,
+            Err(unfit) => {
+                let explain = spawn_blocking(move || unfit.explain(&request));
+                return Err(explain.await.unwrap_or(Error::Stopping));
+            }
+        };
         let Ended {
             exit,
             took,
@@ -148,7 +167,7 @@ impl Handle {
         let streams = terminal.map_or(Streams::Pipes, Streams::Terminal);
         let (command, args) = (request.command.clone(), request.args.clone());
         let (stdin, timeout) = (request.stdin.clone(), request.timeout);
-        let (mut launched, slot) = self.launch(request, streams).await?;
+        let (mut launched, slot) = self.launch(Arc::new(request), streams).await?;
 
         let watching = Error::system("watch the stdin of a process");
         let input = launched.ends.stdin.take();
@@ -231,7 +250,8 @@ impl Handle {
         }
     }
 
-    async fn launch(&self, request: Request, streams: Streams) -> Result<(Launched, Slot), Error> {
+    /// Room for one more process.
+    fn admit(&self) -> Result<Slot, Error> {
         if self.shared.token.is_cancelled() {
             return Err(Error::Stopping);
         }
@@ -244,13 +264,23 @@ impl Handle {
             .keep_awake
             .as_ref()
             .map(|awake| awake.hold());
-        let slot = Slot {
+        Ok(Slot {
             _permit: permit,
             _awake: awake,
-        };
+        })
+    }
+
+    /// Starts a process, and waits until it runs its program.
+    async fn launch(
+        &self,
+        request: Arc<Request>,
+        streams: Streams,
+    ) -> Result<(Launched, Slot), Error> {
+        let slot = self.admit()?;
         let shared = self.shared();
         let start = move || {
-            let launched = launch(&shared.config.environment, &request, streams);
+            let base = &shared.config.environment;
+            let launched = launch(base, &request, streams, Pace::Settled);
             launched.map(|launched| (launched, slot))
         };
         self.shared

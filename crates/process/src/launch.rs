@@ -14,7 +14,7 @@ use crate::children::Child;
 use crate::group::Group;
 use crate::output::Stream;
 use crate::pty::{self, Opened, Terminal};
-use crate::sys::{Failure, Plan, Step};
+use crate::sys::{Failure, Loan, Pace, Plan, Step, Words};
 use crate::user::Account;
 use crate::{Environment, Error, Request, Signal, Size};
 
@@ -37,6 +37,40 @@ pub(crate) struct Launched {
     pub(crate) started_at: SystemTime,
     /// Our ends of its streams; none of them blocks.
     pub(crate) ends: Ends,
+    /// Of a start that was not waited for.
+    pub(crate) outset: Option<Outset>,
+}
+
+/// A start of which it is not known yet whether the program runs.
+#[derive(Debug)]
+pub(crate) struct Outset {
+    loan: Loan,
+    candidates: Vec<OsString>,
+}
+
+/// A program that could not be run after all.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    failure: Failure,
+    candidates: Vec<OsString>,
+}
+
+impl Outset {
+    /// Why the program did not run. To be asked when the process has ended.
+    pub(crate) fn settle(self) -> Option<Unfit> {
+        let candidates = self.candidates;
+        self.loan.settle().map(|failure| Unfit {
+            failure,
+            candidates,
+        })
+    }
+}
+
+impl Unfit {
+    /// Says what it means to whoever asked. Blocks.
+    pub(crate) fn explain(self, request: &Request) -> Error {
+        explain(self.failure, request, &self.candidates)
+    }
 }
 
 /// The daemon's ends of a process' streams.
@@ -74,19 +108,23 @@ impl Drop for Reins {
     }
 }
 
-/// Starts a process. Blocks until it runs the program.
+/// Starts a process. Blocks for as long as the pace says, and to look up a user.
 pub(crate) fn launch(
     base: &Environment,
     request: &Request,
     streams: Streams,
+    pace: Pace,
 ) -> Result<Launched, Error> {
     request.check()?;
     let account = request.identity.resolve()?;
     let environment = environment(base, request, account.as_ref(), streams);
     let candidates = environment.candidates(&request.command);
-    let (paths, argv) = (strings(&candidates), argv(request)?);
-    let envp = environment.to_strings()?;
-    let cwd = request.cwd.as_deref().map(|cwd| c_string(cwd.as_os_str()));
+    let words = Words {
+        candidates: strings(&candidates),
+        argv: argv(request)?,
+        envp: environment.to_strings()?,
+        cwd: request.cwd.as_deref().map(|cwd| c_string(cwd.as_os_str())),
+    };
 
     let (theirs, ends) = open(streams).map_err(Error::system("open the streams of a process"))?;
     let ids = account.as_ref().and_then(|account| account.ids.as_ref());
@@ -97,21 +135,20 @@ pub(crate) fn launch(
     }
     let started_at = SystemTime::now();
     let plan = Plan {
-        candidates: &paths,
-        argv: &argv,
-        envp: &envp,
-        cwd: cwd.as_deref(),
+        words,
         stdio: theirs.each_ref().map(AsFd::as_fd),
         terminal: matches!(streams, Streams::Terminal(_)),
         ids,
     };
-    let child = Child::start(&plan).map_err(|failure| explain(failure, request, &candidates))?;
+    let started = Child::start(plan, pace);
+    let (child, loan) = started.map_err(|failure| explain(failure, request, &candidates))?;
     let group = Group::new(child.pid(), child.pidfd().clone());
     Ok(Launched {
         child,
         reins: Reins { group, kept: false },
         started_at,
         ends,
+        outset: loan.map(|loan| Outset { loan, candidates }),
     })
 }
 

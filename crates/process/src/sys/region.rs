@@ -1,25 +1,25 @@
-//! The memory that a starting process works on: its stack, and a cell for its failure.
+//! The memory that a starting process works on: its stack, and two cells.
 
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of the mapping. The child calls a few thin wrappers of system calls.
 const BYTES: usize = 64 * 1024;
 /// Bytes at the low end that nobody may touch.
 const GUARD: usize = 4096;
-/// Bytes at the high end for the cell; a stack begins at a multiple of 16.
-const CELL: usize = 64;
+/// Bytes at the high end for the cells; a stack begins at a multiple of 16.
+const CELLS: usize = 64;
 
 /// So many regions are kept for the next start. Each change of a mapping interrupts every
 /// processor that the daemon runs on.
-const MAX_IDLE: usize = 4;
+const MAX_IDLE: usize = 16;
 static IDLE: Mutex<Vec<Region>> = Mutex::new(Vec::new());
 
 /// Shared with the child, whether it borrows this process' memory or has a copy of it.
 ///
-/// From the low end: a guard, the stack, the cell.
+/// From the low end: a guard, the stack, the cells.
 #[derive(Debug)]
 pub(super) struct Region {
     start: *mut libc::c_void,
@@ -29,14 +29,14 @@ pub(super) struct Region {
 unsafe impl Send for Region {}
 
 impl Region {
-    /// One that was kept, with an empty cell, or a new one.
+    /// One that was kept, with empty cells, or a new one.
     pub(super) fn take() -> io::Result<Self> {
         let kept = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.map_or_else(Self::new, Ok)
     }
 
-    /// Keeps it for the next start. Its last child runs its program, has said nothing, and was
-    /// this process' own user all the time.
+    /// Keeps it for the next start. Its last child runs its program or has ended, has said
+    /// nothing, and was this process' own user all the time.
     pub(super) fn keep(self) {
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
@@ -62,12 +62,29 @@ impl Region {
 
     /// Where the stack begins; it grows downwards.
     pub(super) fn stack_top(&self) -> *mut libc::c_void {
-        self.start.wrapping_byte_add(BYTES - CELL)
+        self.start.wrapping_byte_add(BYTES - CELLS)
     }
 
     /// Where the child leaves its failure. It is zero before.
     pub(super) fn cell(&self) -> *const AtomicU64 {
         self.stack_top().cast_const().cast()
+    }
+
+    /// Where the kernel writes zero, if told to, once the child has let go of this memory.
+    pub(super) fn in_use(&self) -> *const AtomicU32 {
+        self.stack_top().wrapping_byte_add(8).cast_const().cast()
+    }
+
+    /// To be called before a start that tells the kernel of [`Self::in_use`].
+    pub(super) fn lend(&self) {
+        // SAFETY: as for the failure.
+        unsafe { &*self.in_use() }.store(1, Ordering::Release);
+    }
+
+    /// Whether a child that it was lent to may still use it.
+    pub(super) fn is_lent(&self) -> bool {
+        // SAFETY: as for the failure. The kernel writes it as a whole.
+        unsafe { &*self.in_use() }.load(Ordering::Acquire) != 0
     }
 
     /// The step and the error number that the child left.

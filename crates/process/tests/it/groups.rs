@@ -1,8 +1,13 @@
 //! Timeouts, signals, and who is reached by them.
 
+use std::fs::Permissions;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use browserd_process::{Exit, Request, Signal, Size};
+use tokio::time::timeout;
 
 use super::support::*;
 
@@ -35,6 +40,52 @@ async fn what_ignores_the_request_to_end_is_killed_after_the_grace() {
     assert!(outcome.took > Duration::from_secs(2) && outcome.took < Duration::from_secs(4));
     let leader = stdout(&outcome).trim().parse().unwrap();
     assert_eq!(session(leader), [] as [u32; 0]);
+}
+
+/// A lease holds back whoever opens the file, as a disk that does not answer does.
+const LEASE: &str = "
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+sys.stdin.read()
+";
+
+/// On one thread: whoever waits for the disk must not hold it.
+#[tokio::test]
+async fn a_program_that_the_disk_does_not_deliver_holds_up_nobody_and_times_out() {
+    let handle = running();
+    let program = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let executable = Permissions::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    let mut holder = Command::new("python3")
+        .args(["-c", LEASE])
+        .arg(&*program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut held = [0; 5];
+    holder
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut held)
+        .unwrap();
+
+    let request = Request {
+        timeout: Some(Duration::from_millis(500)),
+        ..Request::new(program.to_str().unwrap())
+    };
+    let other = handle.exec(Request::new("true"));
+    let both = async { tokio::join!(biased; handle.exec(request), other) };
+    let (stuck, other) = timeout(PATIENCE, both).await.unwrap();
+    let (stuck, other) = (stuck.unwrap(), other.unwrap());
+    assert_eq!(other.exit, Exit::Code(0));
+    assert!(stuck.timed_out);
+    assert_eq!(stuck.exit, Exit::Signal(Signal::TERM));
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
 }
 
 /// The leader ends at once, a child of it does not.
