@@ -41,7 +41,7 @@ const MANAGER_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the internal port may take to become free.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to leave between two looks at something that gives no sign by itself.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(4);
 /// Below this much room, in bytes, Chromium's shared memory does not fit in /dev/shm and its
 /// renderers crash; containers give 64 MiB by default.
 const LEAST_SHARED_MEMORY: u64 = 1024 * 1024 * 1024;
