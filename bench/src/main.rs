@@ -115,6 +115,10 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         }
         return Ok(true);
     }
+    let is_asked = |text: &str| ROWS.iter().any(|(name, _)| asks(text, name));
+    if let Some(text) = cli.only.iter().find(|text| !is_asked(text)) {
+        anyhow::bail!("no row has {text:?} in its name; --list lists them");
+    }
     let target = target_folder()?;
     let browserd = cli
         .browserd
