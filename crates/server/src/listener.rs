@@ -138,8 +138,8 @@ impl Listener {
         let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
             tracing::warn!(listener = self.name, %address, "too many connections");
             let limit = shared.limits.header_timeout;
-            let stream = Linger::new(stream, shared.stop.clone());
-            shared.tracker.spawn(turn_away(stream, limit));
+            let linger = Linger::new(shared.stop.clone());
+            shared.tracker.spawn(turn_away(stream, linger, limit));
             return;
         };
         // A relay forwards small messages; they must not wait for an acknowledgement.
@@ -158,10 +158,9 @@ impl Listener {
 /// The socket under a connection that was upgraded, and what was read past the handshake.
 pub(crate) fn unwrap(upgraded: Upgraded) -> (TcpStream, Bytes) {
     let Parts { io, read_buf, .. } = upgraded
-        .downcast::<TokioIo<HeadDeadline<Linger<FileStream>>>>()
+        .downcast::<TokioIo<HeadDeadline<FileStream>>>()
         .expect("every connection that the listener serves is of this type");
-    let stream = io.into_inner().into_inner().into_inner().into_inner();
-    (stream, read_buf)
+    (io.into_inner().into_inner().into_inner(), read_buf)
 }
 
 /// Whether `accept` failed because that one connection was already gone.
@@ -173,19 +172,19 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn turn_away(mut stream: Linger<TcpStream>, limit: Duration) {
+async fn turn_away(mut stream: TcpStream, linger: Linger, limit: Duration) {
     // A client that does not even take these bytes is simply dropped.
     let _ = tokio::time::timeout(limit, async {
         stream.write_all(TOO_MANY).await?;
-        stream.shutdown().await
+        linger.shutdown(&mut stream).await
     })
     .await;
 }
 
 async fn connection(stream: TcpStream, peer: Peer, router: Router, shared: Shared) {
     let (in_flight, outbox) = (InFlight::default(), Outbox::default());
-    let stream = FileStream::new(stream, outbox.clone());
-    let stream = Linger::new(stream, shared.stop.clone());
+    let linger = Linger::new(shared.stop.clone());
+    let stream = FileStream::new(stream, outbox.clone(), linger);
     let io = HeadDeadline::new(stream, shared.limits.header_timeout, in_flight.clone());
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let held = in_flight.begin();

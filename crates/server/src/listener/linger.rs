@@ -6,6 +6,7 @@
 //! as other servers do (`lingering_close` of nginx, whose times these are).
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -25,10 +26,9 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Bytes thrown away at a time.
 const DISCARDED: usize = 16 * 1024;
 
-/// A stream whose shutdown ends when the client has closed its side too.
+/// The shutdown of a stream, which ends when the client has closed its side too.
 #[derive(Debug)]
-pub(crate) struct Linger<S> {
-    stream: S,
+pub(crate) struct Linger {
     stop: CancellationToken,
     closing: Option<Closing>,
 }
@@ -40,19 +40,37 @@ struct Closing {
     patience: Pin<Box<Sleep>>,
 }
 
-impl<S> Linger<S> {
+impl Linger {
     /// Once `stop` is cancelled no client is waited for.
-    pub(crate) fn new(stream: S, stop: CancellationToken) -> Self {
+    pub(crate) fn new(stop: CancellationToken) -> Self {
         Self {
-            stream,
             stop,
             closing: None,
         }
     }
 
-    /// The stream itself.
-    pub(crate) fn into_inner(self) -> S {
-        self.stream
+    /// Shuts the stream down; to be polled with the same one until it is ready.
+    pub(crate) fn poll_shutdown(
+        &mut self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.closing.is_none() {
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+        }
+        if self.stop.is_cancelled() {
+            return Poll::Ready(Ok(()));
+        }
+        let closing = self.closing.get_or_insert_with(Closing::begin);
+        closing.poll(stream, cx).map(Ok)
+    }
+
+    /// The same to its end.
+    pub(crate) async fn shutdown(
+        mut self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    ) -> io::Result<()> {
+        poll_fn(|cx| self.poll_shutdown(stream, cx)).await
     }
 }
 
@@ -65,11 +83,10 @@ impl Closing {
     }
 
     /// Reads until the client has closed, or has had its time.
-    fn poll(&mut self, stream: impl AsyncRead + Unpin, cx: &mut Context<'_>) -> Poll<()> {
-        let mut stream = stream;
+    fn poll(&mut self, stream: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
         let mut discarded = [0; DISCARDED];
         let mut buf = ReadBuf::new(&mut discarded);
-        while let Poll::Ready(read) = Pin::new(&mut stream).poll_read(cx, &mut buf) {
+        while let Poll::Ready(read) = Pin::new(&mut *stream).poll_read(cx, &mut buf) {
             // An error is an end too: there is nobody left to wait for.
             if read.is_err() || buf.filled().is_empty() {
                 return Poll::Ready(());
@@ -82,74 +99,22 @@ impl Closing {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Linger<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self {
-            stream,
-            stop,
-            closing,
-        } = &mut *self;
-        if closing.is_none() {
-            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
-        }
-        if stop.is_cancelled() {
-            return Poll::Ready(Ok(()));
-        }
-        closing
-            .get_or_insert_with(Closing::begin)
-            .poll(stream, cx)
-            .map(Ok)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
     use super::*;
 
-    fn pair(stop: &CancellationToken) -> (Linger<DuplexStream>, DuplexStream) {
+    struct Server(DuplexStream, Linger);
+
+    fn pair(stop: &CancellationToken) -> (Server, DuplexStream) {
         let (server, client) = duplex(64);
-        (Linger::new(server, stop.clone()), client)
+        (Server(server, Linger::new(stop.clone())), client)
     }
 
-    async fn closes(mut server: Linger<DuplexStream>) -> Duration {
+    async fn closes(Server(mut stream, linger): Server) -> Duration {
         let started = Instant::now();
-        server.shutdown().await.unwrap();
+        linger.shutdown(&mut stream).await.unwrap();
         started.elapsed()
     }
 

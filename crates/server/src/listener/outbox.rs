@@ -24,6 +24,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::linger::Linger;
+
 /// What a file that the kernel cannot send is read into.
 const COPY_BYTES: usize = 64 * 1024;
 /// Zeros that nobody reads. The allocator has them from the kernel, which gives no memory to
@@ -84,17 +86,23 @@ fn is_stand_in(slice: &[u8]) -> bool {
     STAND_IN.as_ptr_range().contains(&slice.as_ptr())
 }
 
-/// A connection that sends pieces of files where hyper writes their stand-ins.
+/// A connection that sends pieces of files where hyper writes their stand-ins, and is closed as
+/// [`Linger`] does it.
 #[derive(Debug)]
 pub(crate) struct FileStream {
     stream: TcpStream,
     outbox: Outbox,
+    linger: Linger,
 }
 
 impl FileStream {
     /// `outbox` is that of the connection's requests.
-    pub(crate) fn new(stream: TcpStream, outbox: Outbox) -> Self {
-        Self { stream, outbox }
+    pub(crate) fn new(stream: TcpStream, outbox: Outbox, linger: Linger) -> Self {
+        Self {
+            stream,
+            outbox,
+            linger,
+        }
     }
 
     /// The stream itself.
@@ -157,7 +165,8 @@ impl AsyncWrite for FileStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let Self { stream, linger, .. } = &mut *self;
+        linger.poll_shutdown(stream, cx)
     }
 }
 
@@ -169,6 +178,7 @@ mod tests {
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
     };
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -190,7 +200,8 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (accepted, client) = tokio::join!(listener.accept(), client);
         let outbox = Outbox::default();
-        let stream = FileStream::new(accepted.unwrap().0, outbox.clone());
+        let linger = Linger::new(CancellationToken::new());
+        let stream = FileStream::new(accepted.unwrap().0, outbox.clone(), linger);
         (stream, outbox, client.unwrap())
     }
 
