@@ -52,6 +52,7 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("click_mouse", computer::click_mouse),
     ("screenshot_png", computer::screenshot_png),
     ("screenshot_jpeg", computer::screenshot_jpeg),
+    ("screenshot_after_rest", computer::screenshot_after_rest),
     ("screenshot_cdp", computer::screenshot_cdp),
     ("type_1000", computer::type_1000),
     ("resize", computer::resize),

@@ -190,6 +190,27 @@ pub(super) fn screenshot_jpeg(bench: &Bench) -> anyhow::Result<Row> {
     screenshot(bench, "jpeg", "mjpeg", 1.0 / 8.0)
 }
 
+/// A PNG of the whole screen after a rest, as an agent thinks between two, against one that comes
+/// right after another.
+pub(super) fn screenshot_after_rest(bench: &Bench) -> anyhow::Result<Row> {
+    const REST: Duration = Duration::from_secs(12);
+    let mut desk = Desk::with_docs(bench)?;
+    let request = desk.http.post("/computer/screenshot", &json!({}));
+    let mut round = |rests: &mut bool| {
+        desk.http.exchange(&request)?;
+        if *rests {
+            bench.pause(REST);
+        }
+        let start = Instant::now();
+        desk.http.exchange(&request)?;
+        Ok(milliseconds(start))
+    };
+    let mut sides = [false, true];
+    let figures = take_turns(&mut sides, bench.rounds(7, 1), &mut round)?;
+    let [peer, ours] = [median(&figures[0]), median(&figures[1])];
+    Ok(Row::against("ms", ours, peer, Bar::RatioAtMost(1.5)).note("p50"))
+}
+
 /// A PNG of the whole screen, against Chromium's own of its page.
 pub(super) fn screenshot_cdp(bench: &Bench) -> anyhow::Result<Row> {
     let mut desk = Desk::with_docs(bench)?;

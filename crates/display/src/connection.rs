@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use x11rb::{
     connection::{Connection as _, RequestConnection as _},
     cookie::VoidCookie,
@@ -83,6 +84,37 @@ impl Connection {
     /// Asks something trivial and waits for the answer.
     pub fn round_trip(&self) -> Result<(), Error> {
         self.x.sync().attempt("get an answer from the X server")
+    }
+
+    /// Waits until the server says something, or the moment comes.
+    pub(crate) fn wait(&self, moment: Instant) -> Result<(), Error> {
+        let left = moment.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        match poll(
+            &mut [PollFd::new(self.x.stream(), PollFlags::IN)],
+            Some(&left),
+        ) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(Error::Lost {
+                what: "wait for the X server",
+                source: Arc::new(error.into()),
+            }),
+        }
+    }
+
+    /// Takes an event, and says whether there was one before the moment.
+    pub(crate) fn event_before(&self, moment: Instant) -> Result<bool, Error> {
+        let what = "listen to the X server";
+        self.x.flush().attempt(what)?;
+        loop {
+            if self.x.poll_for_event().attempt(what)?.is_some() {
+                return Ok(true);
+            }
+            if Instant::now() >= moment {
+                return Ok(false);
+            }
+            self.wait(moment)?;
+        }
     }
 
     /// A window that is never shown and tells of its properties' changes: clients hand each other

@@ -181,6 +181,9 @@ impl<C: Concern> Thread<C> {
                 .deadline()
                 .is_some_and(|at| Instant::now() >= at)
             {
+                if let Some(connection) = &self.connection {
+                    connection.allow(PATIENCE);
+                }
                 let done = self.concern.overdue(self.connection.as_ref());
                 self.settle(done.err());
             }

@@ -8,7 +8,10 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -21,11 +24,15 @@ use x11rb::{
     utils::RawFdContainer,
 };
 
-/// A stream that fails with `TimedOut` once its deadline has passed.
+/// A stream that fails with `TimedOut` once its deadline has passed, and from then on for good.
+///
+/// x11rb numbers a request before it waits for the socket: one that was given up there is counted
+/// and never sent, and each later answer would be taken for that of the request before it.
 #[derive(Debug)]
 pub(crate) struct Bounded {
     inner: DefaultStream,
     deadline: Mutex<Instant>,
+    given_up: AtomicBool,
 }
 
 impl Bounded {
@@ -47,16 +54,29 @@ impl Bounded {
             })?;
         let (inner, _peer) = DefaultStream::from_unix_stream(stream)?;
         let deadline = Mutex::new(deadline);
-        Ok(Self { inner, deadline })
+        Ok(Self {
+            inner,
+            deadline,
+            given_up: AtomicBool::new(false),
+        })
     }
 
-    /// Moves the deadline, for a connection that outlives one question.
+    /// Moves the deadline, for a connection that outlives one question. One that was missed stays
+    /// missed.
     pub(crate) fn set_deadline(&self, deadline: Instant) {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
     }
 
     fn deadline(&self) -> Instant {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails once a deadline was missed.
+    fn check(&self) -> io::Result<()> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
     }
 
     fn connect_to(address: &SocketAddrUnix) -> io::Result<UnixStream> {
@@ -81,9 +101,11 @@ impl Stream for Bounded {
         let mut events = PollFlags::empty();
         events.set(PollFlags::IN, mode.readable());
         events.set(PollFlags::OUT, mode.writable());
+        self.check()?;
         loop {
             let left = self.deadline().saturating_duration_since(Instant::now());
             if left.is_zero() {
+                self.given_up.store(true, Ordering::Relaxed);
                 return Err(io::ErrorKind::TimedOut.into());
             }
             let left = Timespec::try_from(left).map_err(io::Error::other)?;
@@ -96,10 +118,12 @@ impl Stream for Bounded {
     }
 
     fn read(&self, buf: &mut [u8], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
+        self.check()?;
         self.inner.read(buf, fds)
     }
 
     fn write(&self, buf: &[u8], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
+        self.check()?;
         self.inner.write(buf, fds)
     }
 
@@ -108,6 +132,7 @@ impl Stream for Bounded {
         bufs: &[IoSlice<'_>],
         fds: &mut Vec<RawFdContainer>,
     ) -> io::Result<usize> {
+        self.check()?;
         self.inner.write_vectored(bufs, fds)
     }
 }

@@ -7,7 +7,6 @@ use std::{
 
 use x11rb::{
     connection::{Connection as _, RequestConnection as _},
-    cookie::VoidCookie,
     errors::ReplyError,
     protocol::{
         ErrorKind,
@@ -74,9 +73,12 @@ impl Grabber {
 
     /// Gives unused memory back. The connection stays.
     pub(super) fn rest(&mut self) {
+        if let Some(link) = &self.link {
+            link.connection.allow(PATIENCE);
+        }
         let idle = std::mem::take(&mut *self.pool.lock().unwrap_or_else(PoisonError::into_inner));
-        for segment in &idle {
-            self.detach(segment);
+        if idle.iter().any(|segment| self.detach(segment).is_err()) {
+            self.link = None;
         }
     }
 
@@ -175,7 +177,6 @@ impl Grabber {
         let what = "read the pixels of the screen through shared memory";
         let len = region.bytes();
         let (segment, id) = self.segment(len)?;
-        let lease = Lease::new(segment, &self.pool);
         let link = self.link()?;
         let (x, y, width, height) = region.wire();
         let format = ImageFormat::Z_PIXMAP.into();
@@ -186,7 +187,11 @@ impl Grabber {
             .shm_get_image(root, x, y, width, height, ALL_PLANES, format, id, 0)
             .attempt(what)?
             .reply();
-        Ok(settled(reply, what)?.map(|_| Pixels::Shared(lease, len)))
+        // Without an answer the server may still write there: then nobody is lent the segment
+        // again, and the memory is the server's alone once it is dropped here.
+        let reply = settled(reply, what)?;
+        let lease = Lease::new(segment, &self.pool);
+        Ok(reply.map(|_| Pixels::Shared(lease, len)))
     }
 
     fn take_sent(&self, region: Region) -> Result<Option<Pixels>, Error> {
@@ -211,13 +216,10 @@ impl Grabber {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        let fits = idle.filter(|segment| {
-            let fits = segment.mapping.len() >= len;
-            if !fits {
-                self.detach(segment);
-            }
-            fits
-        });
+        if let Some(small) = idle.as_ref().filter(|idle| idle.mapping.len() < len) {
+            self.detach(small)?;
+        }
+        let fits = idle.filter(|segment| segment.mapping.len() >= len);
         let memory = |source| Error::Memory {
             len,
             source: Arc::new(source),
@@ -243,16 +245,18 @@ impl Grabber {
         Ok((segment, id))
     }
 
-    /// Lets the server forget a segment. Where that fails, the connection is gone, and with it
+    /// Lets the server forget a segment. An error is the end of the connection, and with it of
     /// the segment.
-    fn detach(&self, segment: &Segment) {
+    fn detach(&self, segment: &Segment) -> Result<(), Error> {
+        let what = "take shared memory back from the X server";
         if let (Some(link), Some((serial, id))) = (&self.link, segment.attached)
             && link.serial == serial
         {
             let x = &link.connection.x;
-            let _ = x.shm_detach(id).map(VoidCookie::ignore_error);
-            let _ = x.flush();
+            x.shm_detach(id).attempt(what)?.ignore_error();
+            x.flush().attempt(what)?;
         }
+        Ok(())
     }
 
     fn link(&self) -> Result<&Link, Error> {
@@ -297,3 +301,6 @@ fn check_format(connection: &Connection) -> Result<(), Error> {
     }
     Err(Error::Depth { depth })
 }
+
+#[cfg(test)]
+mod tests;

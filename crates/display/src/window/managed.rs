@@ -3,15 +3,10 @@
 //! What is asked of it is in the Extended Window Manager Hints (EWMH 1.5, `_NET_CLIENT_LIST` and
 //! `_NET_WM_STATE`) and in ICCCM section 4.1.2.3 (`WM_NORMAL_HINTS`).
 
-use std::{
-    io::ErrorKind,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use x11rb::{
     NONE,
-    connection::Connection as _,
-    errors::ConnectionError,
     properties::WmSizeHints,
     protocol::xproto::{
         Atom, AtomEnum, CLIENT_MESSAGE_EVENT, ChangeWindowAttributesAux, ClientMessageEvent,
@@ -20,7 +15,7 @@ use x11rb::{
 };
 
 use super::{covers, present};
-use crate::{Connection, Error, Size, error::Attempt as _};
+use crate::{Connection, Error, PATIENCE, Size, error::Attempt as _};
 
 /// To take a state from those that a window has (EWMH, `_NET_WM_STATE_REMOVE`).
 const REMOVE: u32 = 0;
@@ -115,19 +110,15 @@ impl Covering {
         let larger: Vec<_> = larger.map(|covered| covered.window).collect();
         let latest = Instant::now() + SETTLE;
         while !larger.is_empty() && Instant::now() < latest {
-            connection.allow(QUIET);
+            connection.allow(PATIENCE);
             for &window in &larger {
                 if lower_least_size(connection, window, screen)? {
                     self.ask_to_maximise(connection, window, REMOVE)?;
                     self.ask_to_maximise(connection, window, ADD)?;
                 }
             }
-            match connection.x.wait_for_event() {
-                Ok(_) => {}
-                Err(ConnectionError::IoError(error)) if error.kind() == ErrorKind::TimedOut => {
-                    break;
-                }
-                Err(error) => return Err(error).attempt("see a window change"),
+            if !connection.event_before(Instant::now() + QUIET)? {
+                break;
             }
         }
         Ok(())

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use x11rb::{
     connection::{Connection as _, RequestConnection as _},
     protocol::{
@@ -213,16 +212,7 @@ impl Link {
 
     /// Waits until the server says something, or the moment comes.
     pub(super) fn wait(&self, moment: Instant) -> Result<(), Error> {
-        let left = moment.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).unwrap_or_default();
-        let fd = PollFd::new(self.connection.x.stream(), PollFlags::IN);
-        match poll(&mut [fd], Some(&left)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(Error::Lost {
-                what: "wait for the X server",
-                source: std::sync::Arc::new(error.into()),
-            }),
-        }
+        self.connection.wait(moment)
     }
 
     pub(super) fn position(&self) -> Result<Point, Error> {
