@@ -22,7 +22,7 @@ use x11rb::{
 };
 
 use crate::{
-    DEFAULT_REFRESH, Error, Size,
+    DEFAULT_REFRESH, Error, Resize, Size,
     error::Attempt as _,
     resize,
     stream::Bounded,
@@ -153,25 +153,33 @@ impl Connection {
     /// or without one by themselves. Without one, and where none covers it, the largest does.
     pub fn set_size(&self, size: Size) -> Result<(), Error> {
         let size = size.check()?;
+        self.resize(size.into()).map(|_| ())
+    }
+
+    /// Changes the size of the screen as [`Self::set_size`] does, and tells the new one. No other
+    /// change, of whatever program, comes between the reading of the present size and its change.
+    pub fn resize(&self, change: Resize) -> Result<Size, Error> {
         self.check_randr()?;
         // Nobody may see, or change, a half-made arrangement. The server lets go by itself
         // when this connection ends.
         self.x.grab_server().attempt("grab the X server")?;
-        let done = self.set_size_alone(size);
+        let done = self.resize_alone(change);
         self.x.ungrab_server().attempt("let go of the X server")?;
-        let followers = done?;
+        let (size, followers) = done?;
         self.round_trip()?;
-        followers.settle(self, size)
+        followers.settle(self, size)?;
+        Ok(size)
     }
 
     /// Does it while no other client may do anything.
-    fn set_size_alone(&self, size: Size) -> Result<Followers, Error> {
+    fn resize_alone(&self, change: Resize) -> Result<(Size, Followers), Error> {
+        let size = self.size()?.changed(change).check()?;
         let mut followers = window::followers(self)?;
         followers.prepare(self, size)?;
         resize::resize(self, size)?;
         self.remember(size)?;
         followers.fit(self, size)?;
-        Ok(followers)
+        Ok((size, followers))
     }
 
     /// Sets the size of the screen to that of the configuration, unless it was given one in

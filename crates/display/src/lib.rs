@@ -73,6 +73,16 @@ pub struct Resize {
     pub refresh: Option<u16>,
 }
 
+impl From<Size> for Resize {
+    fn from(size: Size) -> Self {
+        Self {
+            width: Some(size.width),
+            height: Some(size.height),
+            refresh: Some(size.refresh),
+        }
+    }
+}
+
 impl Size {
     const fn new(width: u16, height: u16, refresh: u16) -> Self {
         Self {
@@ -184,7 +194,8 @@ impl Display {
     }
 
     /// Changes the size of the screen, and tells the new one. What the change does not name
-    /// stays, but for the refresh rate: see [`Size::changed`].
+    /// stays, but for the refresh rate: see [`Size::changed`]. Changes that are made at the same
+    /// time come one after the other, and none is lost.
     ///
     /// # Cancel safety
     /// As [`Self::set_size`].
@@ -198,12 +209,8 @@ impl Display {
             refresh: change.refresh.unwrap_or(DEFAULT_REFRESH),
         };
         given.check()?;
-        self.blocking(move |connection| {
-            let size = connection.size()?.changed(change);
-            connection.set_size(size)?;
-            Ok(size)
-        })
-        .await
+        self.blocking(move |connection| connection.resize(change))
+            .await
     }
 
     async fn blocking<T: Send + 'static>(

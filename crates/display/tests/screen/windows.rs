@@ -163,3 +163,29 @@ async fn a_change_of_nothing_or_out_of_range_is_refused_without_a_server() {
     let error = display.resize(wide).await.unwrap_err();
     assert_eq!(error.to_string(), "width 3841 is not between 320 and 3840");
 }
+
+#[tokio::test]
+async fn of_changes_at_the_same_time_none_is_lost() {
+    let xvfb = Xvfb::start(&["-screen", "0", "1920x1080x24"]).await;
+    let display = xvfb.display();
+    for round in 0..20 {
+        let (width, height) = (800 + 8 * round, 600 + 8 * round);
+        let wider = Resize {
+            width: Some(width),
+            ..Resize::default()
+        };
+        let higher = Resize {
+            height: Some(height),
+            ..Resize::default()
+        };
+        let (wider, higher) = tokio::join!(display.resize(wider), display.resize(higher));
+        let (wider, higher) = (wider.unwrap(), higher.unwrap());
+        let last = display.size().await.unwrap();
+        assert_eq!((last.width, last.height), (width, height));
+        assert_eq!((wider.width, higher.height), (width, height));
+        assert!(
+            wider == last || higher == last,
+            "{wider} and {higher} made {last}"
+        );
+    }
+}
