@@ -12,7 +12,8 @@ use std::{
 use rustix::io::Errno;
 
 use crate::{
-    Files, FsPath, Mode, Result, blocking, error::Attempt, owner, write::target::make_parents,
+    Files, FsPath, Mode, Result, blocking, descent::remove_tree, error::Attempt, owner,
+    write::target::make_parents,
 };
 
 impl Files {
@@ -52,7 +53,7 @@ impl Files {
             if !metadata.is_dir() {
                 return Err(Errno::NOTDIR).attempt(ACTION, &dir);
             }
-            fs::remove_dir_all(&dir).attempt(ACTION, &dir)
+            remove_tree(&dir).attempt(ACTION, &dir)
         })
         .await
     }

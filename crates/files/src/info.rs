@@ -47,15 +47,12 @@ pub struct FileInfo {
 }
 
 impl FileInfo {
-    /// The entry itself: a symbolic link is not followed.
-    pub(crate) fn of_entry(path: &Path, names: &mut Names) -> Result<Self> {
-        let metadata = fs::symlink_metadata(path).attempt("look at", path)?;
-        Ok(Self::new(
-            path,
-            &metadata,
-            link_target(path, &metadata),
-            names,
-        ))
+    /// The entry itself: a symbolic link is not followed. It is looked at by the path `at`, and
+    /// told with `path`.
+    pub(crate) fn of_entry(at: &Path, path: &Path, names: &mut Names) -> Result<Self> {
+        let metadata = fs::symlink_metadata(at).attempt("look at", path)?;
+        let target = link_target(at, &metadata);
+        Ok(Self::new(path, &metadata, target, names))
     }
 
     /// What the path leads to. A link that leads nowhere is described itself.

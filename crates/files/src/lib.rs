@@ -5,6 +5,7 @@
 
 mod archive;
 mod change;
+mod descent;
 mod error;
 mod info;
 mod list;

@@ -10,11 +10,12 @@ use std::{
     fs,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
+    vec,
 };
 
 use crate::{
-    Error, FileInfo, Files, FsPath, Result, blocking, error::Attempt, info::has_gone, owner::Names,
-    path::is_plain, temp::is_temporary,
+    Error, FileInfo, Files, FsPath, Result, blocking, descent::Descent, error::Attempt,
+    info::has_gone, owner::Names, path::is_plain,
 };
 
 const ACTION: &str = "list";
@@ -84,7 +85,7 @@ fn list(root: &Path, options: &ListOptions) -> Result<Listing> {
         names: Names::default(),
     };
     let resume: Vec<&OsStr> = cursor.iter().flat_map(|path| path.iter()).collect();
-    page.walk(root, sorted_names(root).attempt(ACTION, root)?, &resume);
+    page.walk(root, &resume)?;
     let mut entries = page.entries;
     let next_cursor = if entries.len() > limit {
         entries.truncate(limit);
@@ -107,58 +108,76 @@ struct Page {
     names: Names,
 }
 
-impl Page {
-    /// Adds what is in a directory, behind the entry that `resume` leads to.
-    fn walk(&mut self, dir: &Path, names: Vec<OsString>, resume: &[&OsStr]) {
-        for name in names {
-            if self.entries.len() >= self.room {
-                return;
-            }
-            let path = dir.join(&name);
-            if let Some((first, rest)) = resume.split_first() {
-                if name.as_os_str() < *first {
-                    continue;
-                }
-                if name.as_os_str() == *first {
-                    // Given already, but maybe not all that is in it.
-                    if self.recursive && fs::symlink_metadata(&path).is_ok_and(|it| it.is_dir()) {
-                        self.descend(&path, rest);
-                    }
-                    continue;
-                }
-            }
-            let info = match FileInfo::of_entry(&path, &mut self.names) {
-                Ok(info) => info,
-                Err(error) if has_gone(&error) => continue,
-                Err(_) => FileInfo::unreadable(&path),
-            };
-            let is_dir = info.is_dir;
-            self.entries.push((path.clone(), info));
-            if is_dir && self.recursive {
-                self.descend(&path, &[]);
-            }
-        }
-    }
-
-    fn descend(&mut self, dir: &Path, resume: &[&OsStr]) {
-        if let Ok(names) = sorted_names(dir) {
-            self.walk(dir, names, resume);
-        }
-    }
+/// What is still to be looked at in a directory.
+struct Level<'a> {
+    names: vec::IntoIter<OsString>,
+    /// The way to the entry behind which to go on, from this directory.
+    resume: &'a [&'a OsStr],
 }
 
-fn sorted_names(dir: &Path) -> std::io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        // A directory that fails half-way still has the entries that it gave.
-        let Ok(entry) = entry else { break };
-        let name = entry.file_name();
-        if !is_temporary(&name) {
-            names.push(name);
+impl Page {
+    /// Adds what is in a directory, behind the entry that `resume` leads to.
+    fn walk(&mut self, root: &Path, resume: &[&OsStr]) -> Result<()> {
+        let mut descent = Descent::open(root).attempt(ACTION, root)?;
+        let mut dir = root.to_owned();
+        let names = descent.names().attempt(ACTION, root)?.into_iter();
+        let mut levels = vec![Level { names, resume }];
+        while let Some(level) = levels.last_mut() {
+            if self.entries.len() >= self.room {
+                break;
+            }
+            let Some(name) = level.names.next() else {
+                levels.pop();
+                dir.pop();
+                // Nothing of a directory that is gone can be looked at any more.
+                while descent.leave().is_err() {
+                    levels.pop();
+                    dir.pop();
+                }
+                continue;
+            };
+            let Some(resume) = self.visit(&descent, &dir, &name, level.resume) else {
+                continue;
+            };
+            if descent.enter(&name).is_ok() {
+                let names = descent.names().unwrap_or_default().into_iter();
+                levels.push(Level { names, resume });
+                dir.push(&name);
+            }
         }
+        Ok(())
     }
-    names.sort_unstable();
-    Ok(names)
+
+    /// Adds an entry, unless it comes before the place to go on from. Returns where to go on in
+    /// it, where what is in it is to be listed.
+    fn visit<'a>(
+        &mut self,
+        descent: &Descent,
+        dir: &Path,
+        name: &OsStr,
+        resume: &'a [&'a OsStr],
+    ) -> Option<&'a [&'a OsStr]> {
+        let at = descent.path_of(name);
+        if let Some((first, rest)) = resume.split_first() {
+            if name < *first {
+                return None;
+            }
+            if name == *first {
+                // Given already, but maybe not all that is in it.
+                let is_dir = || fs::symlink_metadata(&at).is_ok_and(|it| it.is_dir());
+                return (self.recursive && is_dir()).then_some(rest);
+            }
+        }
+        let path = dir.join(name);
+        let info = match FileInfo::of_entry(&at, &path, &mut self.names) {
+            Ok(info) => info,
+            Err(error) if has_gone(&error) => return None,
+            Err(_) => FileInfo::unreadable(&path),
+        };
+        let enter = info.is_dir && self.recursive;
+        self.entries.push((path, info));
+        enter.then_some(&[])
+    }
 }
 
 /// A cursor is the last entry's path in the directory, in hexadecimal: names need not be UTF-8.

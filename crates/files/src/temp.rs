@@ -21,6 +21,8 @@ use rustix::{
 };
 use uuid::Uuid;
 
+use crate::descent::remove_tree;
+
 const PREFIX: &str = ".browserd-part-";
 /// The digits of a UUID without hyphens.
 const ID_BYTES: usize = 32;
@@ -131,7 +133,7 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
+        if let Err(error) = remove_tree(&self.path) {
             tracing::warn!(%error, "a temporary directory could not be removed");
         }
     }
@@ -150,11 +152,11 @@ pub(crate) fn sweep(dir: &Path) -> io::Result<usize> {
         if is_temporary(&entry.file_name()) && is_stale(&entry.path()) {
             let path = entry.path();
             let done = if entry.file_type()?.is_dir() {
-                fs::remove_dir_all(path)
+                remove_tree(&path).is_ok()
             } else {
-                fs::remove_file(path)
+                fs::remove_file(path).is_ok()
             };
-            removed += usize::from(done.is_ok());
+            removed += usize::from(done);
         }
     }
     Ok(removed)

@@ -3,29 +3,35 @@
 //! A copy grows in a hidden directory beside its destination and is renamed when it is whole.
 
 use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
     fs::{self, File, Metadata, OpenOptions},
-    io,
+    io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    vec,
 };
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FileType, Gid, Mode as RawMode, OFlags, Timespec, Timestamps, Uid, chmodat,
-        chownat, mkdirat, mknodat, symlinkat, syncfs, utimensat,
+        AtFlags, CWD, FileType, Gid, Mode as RawMode, OFlags, SeekFrom, Timespec, Timestamps, Uid,
+        chmodat, chownat, linkat, mkdirat, mknodat, seek, symlinkat, syncfs, utimensat,
     },
     io::Errno,
 };
 
 use crate::{
     Error, Files, FsPath, Result, blocking,
+    descent::{Descent, remove_tree},
     error::{Attempt, OsKind, PathProblem},
-    temp::{TempDir, is_temporary},
+    temp::TempDir,
     write::target::{Target, make_parents},
 };
 
 const MOVE: &str = "move";
 const COPY: &str = "copy";
+/// What `st_blocks` counts in.
+const BLOCK_BYTES: u64 = 512;
 
 impl Files {
     /// Moves a file or directory. An existing destination file is replaced; an existing directory
@@ -70,7 +76,7 @@ fn relocate(src: &Path, dest: &Path) -> Result<()> {
         Ok(()) => Ok(()),
         Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::XDEV | Errno::BUSY) => {
-                place_copy(src, &metadata, dest, MOVE)?;
+                place_copy(src, dest, MOVE)?;
                 remove(src, &metadata).attempt("delete after copying it", src)
             }
             _ => Err(blame(MOVE, src, dest, error)),
@@ -80,7 +86,7 @@ fn relocate(src: &Path, dest: &Path) -> Result<()> {
 
 fn remove(src: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.is_dir() {
-        fs::remove_dir_all(src)
+        Ok(remove_tree(src)?)
     } else {
         fs::remove_file(src)
     }
@@ -99,28 +105,25 @@ fn duplicate(src: &FsPath, dest: &FsPath) -> Result<()> {
     match (metadata.is_dir(), existing_dir) {
         (true, true) => Err(Error::os(COPY, dest.as_path(), Errno::EXIST)),
         (false, true) => Err(Error::os(COPY, dest.as_path(), Errno::ISDIR)),
-        _ => place_copy(&from, &metadata, &to, COPY),
+        _ => place_copy(&from, &to, COPY),
     }
 }
 
 /// Copies beside the destination, then takes the destination's place.
-pub(crate) fn place_copy(
-    src: &Path,
-    metadata: &Metadata,
-    dest: &Path,
-    action: &'static str,
-) -> Result<()> {
+pub(crate) fn place_copy(src: &Path, dest: &Path, action: &'static str) -> Result<()> {
+    let metadata = fs::symlink_metadata(src).attempt(action, src)?;
+    let (is_dir, is_file) = (metadata.is_dir(), metadata.is_file());
     let parent = dest.parent().unwrap_or_else(|| Path::new("/"));
     let stage = TempDir::create(parent).attempt(action, dest)?;
     let staged = stage.path().join("content");
     copy_entry(src, metadata, &staged)
         .map_err(|(path, error)| blame(action, &path, dest, error))?;
-    if metadata.is_dir() {
+    if is_dir {
         syncfs(stage.fd()).attempt(action, dest)?;
     }
     match fs::rename(&staged, dest) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy && metadata.is_file() => {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy && is_file => {
             overwrite(&staged, dest).attempt(action, dest)
         }
         Err(error) => Err(Error::os(action, dest, error)),
@@ -138,28 +141,121 @@ fn overwrite(staged: &Path, dest: &Path) -> io::Result<()> {
     to.sync_all()
 }
 
-type CopyResult = std::result::Result<(), (PathBuf, io::Error)>;
+type CopyResult<T = ()> = std::result::Result<T, (PathBuf, io::Error)>;
+
+/// A tree that is being copied, both sides of the directory at hand.
+struct Copying {
+    from: Descent,
+    to: Descent,
+    from_path: PathBuf,
+    left: Vec<Level>,
+    /// What has more than one name, by device and inode, with its first name in the copy.
+    linked: HashMap<(u64, u64), PathBuf>,
+    staged: PathBuf,
+}
+
+/// What is still to be copied in a directory, and what it gets when all is.
+struct Level {
+    names: vec::IntoIter<OsString>,
+    metadata: Metadata,
+}
 
 /// Copies an entry, whatever it is, with all that is known of it.
-fn copy_entry(src: &Path, metadata: &Metadata, dest: &Path) -> CopyResult {
+fn copy_entry(src: &Path, metadata: Metadata, staged: &Path) -> CopyResult {
     let at = |error: io::Error| (src.to_owned(), error);
-    if metadata.is_dir() {
-        mkdirat(CWD, dest, RawMode::RWXU).map_err(|errno| at(errno.into()))?;
-        for entry in fs::read_dir(src).map_err(at)? {
-            let entry = entry.map_err(at)?;
-            if is_temporary(&entry.file_name()) {
-                continue;
-            }
-            let inner = entry.path();
-            let metadata = entry.metadata().map_err(|error| (inner.clone(), error))?;
-            copy_entry(&inner, &metadata, &dest.join(entry.file_name()))?;
-        }
-    } else if metadata.is_file() {
-        copy_file(src, dest).map_err(at)?;
-    } else {
-        copy_special(src, metadata, dest).map_err(at)?;
+    if !metadata.is_dir() {
+        return copy_one(src, &metadata, staged).map_err(at);
     }
-    dress(metadata, dest).map_err(at)
+    mkdirat(CWD, staged, RawMode::RWXU).map_err(|errno| at(errno.into()))?;
+    let mut copying = Copying {
+        from: Descent::open(src).map_err(|errno| at(errno.into()))?,
+        to: Descent::open(staged).map_err(|errno| at(errno.into()))?,
+        from_path: src.to_owned(),
+        left: Vec::new(),
+        linked: HashMap::new(),
+        staged: staged.to_owned(),
+    };
+    copying.begin(metadata)?;
+    while let Some(level) = copying.left.last_mut() {
+        match level.names.next() {
+            Some(name) => copying.entry(&name)?,
+            None => copying.leave()?,
+        }
+    }
+    Ok(())
+}
+
+impl Copying {
+    fn at(&self, error: impl Into<io::Error>) -> (PathBuf, io::Error) {
+        (self.from_path.clone(), error.into())
+    }
+
+    fn begin(&mut self, metadata: Metadata) -> CopyResult {
+        let names = self.from.names().map_err(|errno| self.at(errno))?;
+        let names = names.into_iter();
+        self.left.push(Level { names, metadata });
+        Ok(())
+    }
+
+    fn entry(&mut self, name: &OsStr) -> CopyResult {
+        self.from_path.push(name);
+        let from = self.from.path_of(name);
+        let metadata = fs::symlink_metadata(&from).map_err(|error| self.at(error))?;
+        if metadata.is_dir() {
+            mkdirat(self.to.dir(), name, RawMode::RWXU).map_err(|errno| self.at(errno))?;
+            self.from.enter(name).map_err(|errno| self.at(errno))?;
+            self.to.enter(name).map_err(|errno| self.at(errno))?;
+            return self.begin(metadata);
+        }
+        if !self.link(name, &metadata) {
+            let to = self.to.path_of(name);
+            copy_one(&from, &metadata, &to).map_err(|error| self.at(error))?;
+        }
+        self.from_path.pop();
+        Ok(())
+    }
+
+    /// Makes another name of what was copied under its first one. Where that cannot be, it is a
+    /// file of its own.
+    fn link(&mut self, name: &OsStr, metadata: &Metadata) -> bool {
+        if metadata.nlink() < 2 {
+            return false;
+        }
+        let identity = (metadata.dev(), metadata.ino());
+        if let Some(first) = self.linked.get(&identity) {
+            return linkat(CWD, first, self.to.dir(), name, AtFlags::empty()).is_ok();
+        }
+        let path = self.to.way().fold(self.staged.clone(), |mut path, name| {
+            path.push(name);
+            path
+        });
+        self.linked.insert(identity, path.join(name));
+        false
+    }
+
+    fn leave(&mut self) -> CopyResult {
+        let Some(Level { metadata, .. }) = self.left.pop() else {
+            return Ok(());
+        };
+        let name = self.to.way().last().map(OsStr::to_owned);
+        self.from.leave().map_err(|errno| self.at(errno))?;
+        self.to.leave().map_err(|errno| self.at(errno))?;
+        // From above: its own mode may lock everybody out.
+        let dir = name.map_or_else(|| self.staged.clone(), |name| self.to.path_of(&name));
+        dress(&metadata, &dir).map_err(|error| self.at(error))?;
+        self.from_path.pop();
+        Ok(())
+    }
+}
+
+/// Copies what is no directory.
+fn copy_one(src: &Path, metadata: &Metadata, dest: &Path) -> io::Result<()> {
+    if metadata.is_file() {
+        copy_file(src, dest)?;
+    } else {
+        copy_special(src, metadata, dest)?;
+    }
+    dress(metadata, dest)
 }
 
 fn copy_file(src: &Path, dest: &Path) -> io::Result<()> {
@@ -172,8 +268,32 @@ fn copy_file(src: &Path, dest: &Path) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(dest)?;
-    io::copy(&mut from, &mut to)?;
+    let metadata = from.metadata()?;
+    if metadata.blocks() * BLOCK_BYTES < metadata.len() {
+        copy_sparse(&mut from, &mut to, metadata.len())?;
+    } else {
+        io::copy(&mut from, &mut to)?;
+    }
     to.sync_all()
+}
+
+/// Copies the parts of a file that hold data. Between them the copy has holes too.
+fn copy_sparse(from: &mut File, to: &mut File, length: u64) -> io::Result<()> {
+    let mut offset = 0;
+    loop {
+        offset = match seek(&*from, SeekFrom::Data(offset)) {
+            Ok(data) => data,
+            // Nothing but a hole up to the end.
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno.into()),
+        };
+        let end = seek(&*from, SeekFrom::Hole(offset))?;
+        seek(&*from, SeekFrom::Start(offset))?;
+        seek(&*to, SeekFrom::Start(offset))?;
+        io::copy(&mut Read::by_ref(from).take(end - offset), to)?;
+        offset = end;
+    }
+    to.set_len(length.max(to.metadata()?.len()))
 }
 
 fn copy_special(src: &Path, metadata: &Metadata, dest: &Path) -> io::Result<()> {
@@ -182,13 +302,8 @@ fn copy_special(src: &Path, metadata: &Metadata, dest: &Path) -> io::Result<()> 
         return Ok(());
     }
     let kind = FileType::from_raw_mode(metadata.mode());
-    mknodat(
-        CWD,
-        dest,
-        kind,
-        RawMode::RUSR | RawMode::WUSR,
-        metadata.rdev(),
-    )?;
+    let mode = RawMode::RUSR | RawMode::WUSR;
+    mknodat(CWD, dest, kind, mode, metadata.rdev())?;
     Ok(())
 }
 

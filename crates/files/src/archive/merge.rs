@@ -5,24 +5,18 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
-    path::Path,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    vec,
 };
 
 use rustix::{
-    fs::{
-        AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chmodat, chownat, openat, renameat,
-        statat,
-    },
+    fs::{AtFlags, FileType, Gid, Mode, Stat, Uid, chmodat, chownat, renameat, statat},
     io::Errno,
 };
 
 use crate::{
-    Error, Result,
-    error::Attempt,
-    path::shorten,
-    temp::{TempDir, open_dir},
+    Error, Result, descent::Descent, error::Attempt, path::shorten, temp::TempDir,
     transfer::place_copy,
 };
 
@@ -38,12 +32,35 @@ pub(super) fn apply(stage: &TempDir, dest: &Path) -> Result<()> {
     Merge { apply: true }.run(stage, dest)
 }
 
-/// Both sides of one directory, open and by name.
-struct Pair<'a> {
-    from: OwnedFd,
-    to: OwnedFd,
-    from_path: &'a Path,
-    to_path: &'a Path,
+/// Both sides of the directory at hand, and what is still to be merged in those above it.
+struct Pair {
+    from: Descent,
+    to: Descent,
+    to_path: PathBuf,
+    left: Vec<vec::IntoIter<OsString>>,
+}
+
+impl Pair {
+    fn enter(&mut self, name: &OsStr) -> Result<()> {
+        self.to_path.push(name);
+        self.from.enter(name).attempt(ACTION, &self.to_path)?;
+        self.to.enter(name).attempt(ACTION, &self.to_path)?;
+        self.begin()
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let names = self.from.names().attempt(ACTION, &self.to_path)?;
+        self.left.push(names.into_iter());
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        self.left.pop();
+        self.from.leave().attempt(ACTION, &self.to_path)?;
+        self.to.leave().attempt(ACTION, &self.to_path)?;
+        self.to_path.pop();
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -53,39 +70,38 @@ struct Merge {
 
 impl Merge {
     fn run(self, stage: &TempDir, dest: &Path) -> Result<()> {
-        self.directory(&Pair {
-            from: open_dir(stage.path()).attempt(ACTION, dest)?,
-            to: open_dir(dest).attempt(ACTION, dest)?,
-            from_path: stage.path(),
-            to_path: dest,
-        })
-    }
-
-    fn directory(self, pair: &Pair<'_>) -> Result<()> {
-        for name in names(&pair.from).attempt(ACTION, pair.to_path)? {
-            self.entry(pair, &name)?;
+        let mut pair = Pair {
+            from: Descent::open(stage.path()).attempt(ACTION, dest)?,
+            to: Descent::open(dest).attempt(ACTION, dest)?,
+            to_path: dest.to_owned(),
+            left: Vec::new(),
+        };
+        pair.begin()?;
+        while let Some(left) = pair.left.last_mut() {
+            match left.next() {
+                None => pair.leave()?,
+                Some(name) => {
+                    if self.entry(&pair, &name)? {
+                        pair.enter(&name)?;
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    fn entry(self, pair: &Pair<'_>, name: &OsStr) -> Result<()> {
+    /// Returns whether the entry is a directory on both sides, to be entered.
+    fn entry(self, pair: &Pair, name: &OsStr) -> Result<bool> {
         let to_path = pair.to_path.join(name);
-        let new = statat(&pair.from, name, AtFlags::SYMLINK_NOFOLLOW).attempt(ACTION, &to_path)?;
-        let old = match statat(&pair.to, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let (from, to) = (pair.from.dir(), pair.to.dir());
+        let new = statat(from, name, AtFlags::SYMLINK_NOFOLLOW).attempt(ACTION, &to_path)?;
+        let old = match statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(old) => old,
             Err(Errno::NOENT) => return self.replace(pair, name, &new, None),
             Err(errno) => return Err(Error::os(ACTION, &to_path, errno)),
         };
         match (kind(&new), kind(&old)) {
-            (FileType::Directory, FileType::Directory) => {
-                let from_path = pair.from_path.join(name);
-                self.directory(&Pair {
-                    from: enter(&pair.from, name).attempt(ACTION, &to_path)?,
-                    to: enter(&pair.to, name).attempt(ACTION, &to_path)?,
-                    from_path: &from_path,
-                    to_path: &to_path,
-                })
-            }
+            (FileType::Directory, FileType::Directory) => Ok(true),
             (FileType::Directory, FileType::Symlink) => {
                 let name = shorten(to_path.as_os_str());
                 Err(Error::bad_archive(format!(
@@ -98,23 +114,23 @@ impl Merge {
         }
     }
 
-    fn replace(self, pair: &Pair<'_>, name: &OsStr, new: &Stat, old: Option<&Stat>) -> Result<()> {
+    fn replace(self, pair: &Pair, name: &OsStr, new: &Stat, old: Option<&Stat>) -> Result<bool> {
         if !self.apply {
-            return Ok(());
+            return Ok(false);
         }
         let to_path = pair.to_path.join(name);
+        let (from, to) = (pair.from.dir(), pair.to.dir());
         if let Some(old) = old {
-            keep_owner(&pair.from, name, new, old).attempt(ACTION, &to_path)?;
+            keep_owner(from, name, new, old).attempt(ACTION, &to_path)?;
         }
-        match renameat(&pair.from, name, &pair.to, name) {
+        match renameat(from, name, to, name) {
             // Something is mounted there.
             Err(Errno::XDEV | Errno::BUSY) => {
-                let from_path = pair.from_path.join(name);
-                let metadata = fs::symlink_metadata(&from_path).attempt(ACTION, &to_path)?;
-                place_copy(&from_path, &metadata, &to_path, ACTION)
+                place_copy(&pair.from.path_of(name), &to_path, ACTION)?;
             }
-            other => other.attempt(ACTION, &to_path),
+            other => other.attempt(ACTION, &to_path)?,
         }
+        Ok(false)
     }
 }
 
@@ -137,20 +153,4 @@ fn keep_owner(dir: &OwnedFd, name: &OsStr, new: &Stat, old: &Stat) -> rustix::io
 
 fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
-}
-
-fn enter(dir: &OwnedFd, name: &OsStr) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(dir, name, flags, Mode::empty())
-}
-
-fn names(dir: &OwnedFd) -> rustix::io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
-        if name != "." && name != ".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }

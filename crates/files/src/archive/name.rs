@@ -9,7 +9,8 @@ use std::{
 
 use crate::{Error, Result, path::shorten};
 
-const MAX_PATH_BYTES: usize = 4095;
+/// The longest path that a system call takes, without the NUL byte at its end.
+pub(super) const MAX_PATH_BYTES: usize = 4095;
 const MAX_NAME_BYTES: usize = 255;
 /// As many links may be followed one after the other, as in the kernel's own limit.
 const MAX_HOPS: usize = 40;

@@ -15,7 +15,7 @@ use super::{
     pipe::{Packed, pipe},
 };
 use crate::{
-    Error, Files, FsPath, Result, blocking, error::Attempt, path::name_of, temp::is_temporary,
+    Error, Files, FsPath, Result, blocking, descent::Descent, error::Attempt, path::name_of,
 };
 
 const ACTION: &str = "pack";
@@ -86,7 +86,7 @@ fn pack<P: Packer>(root: &Path, packer: P, break_off: impl Fn()) -> Result<()> {
         packer,
         buffer: Vec::new(),
     };
-    let walked = walk.directory(Path::new(""));
+    let walked = walk.run();
     if walked.is_err() {
         // Before the packer is dropped, which may close the archive.
         break_off();
@@ -110,30 +110,29 @@ struct Walk<P> {
 }
 
 impl<P: Packer> Walk<P> {
-    fn directory(&mut self, dir: &Path) -> Result<()> {
-        let path = self.root.join(dir);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&path).attempt(ACTION, &path)? {
-            let name = entry.attempt(ACTION, &path)?.file_name();
-            if !is_temporary(&name) {
-                names.push(name);
+    fn run(&mut self) -> Result<()> {
+        let mut descent = Descent::open(&self.root).attempt(ACTION, &self.root)?;
+        // Where the walk is, from the root.
+        let mut dir = PathBuf::new();
+        let names = descent.names().attempt(ACTION, &self.root)?;
+        let mut left = vec![names.into_iter()];
+        while let Some(names) = left.last_mut() {
+            let Some(name) = names.next() else {
+                left.pop();
+                descent.leave().attempt(ACTION, &self.root.join(&dir))?;
+                dir.pop();
+                continue;
+            };
+            let inner = dir.join(&name);
+            let path = self.root.join(&inner);
+            let added = self.add(&inner, &descent.path_of(&name));
+            if added.attempt(ACTION, &path)?.is_some() {
+                descent.enter(&name).attempt(ACTION, &path)?;
+                left.push(descent.names().attempt(ACTION, &path)?.into_iter());
+                dir = inner;
             }
         }
-        names.sort_unstable();
-        for name in names {
-            self.entry(&dir.join(name))?;
-        }
         Ok(())
-    }
-
-    fn entry(&mut self, name: &Path) -> Result<()> {
-        let path = self.root.join(name);
-        let added = self.add(name, &path);
-        match added.attempt(ACTION, &path) {
-            Ok(Some(())) => self.directory(name),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     /// Adds an entry. Returns `Some` for a directory, whose entries are to follow.

@@ -18,7 +18,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::{limits::Tally, merge, name::leads_out};
+use super::{
+    limits::Tally,
+    merge,
+    name::{MAX_PATH_BYTES, leads_out},
+};
 use crate::{
     Error, Result,
     error::Attempt,
@@ -91,7 +95,17 @@ impl Stage {
         &mut self.tally
     }
 
+    /// Refuses an entry that no path would lead to: nobody could read or remove it by its name.
+    fn check_length(&self, path: &Path) -> Result<()> {
+        let root = self.temp.path().as_os_str().len();
+        if root + 1 + path.as_os_str().len() > MAX_PATH_BYTES {
+            return Err(self.refuse(path, Errno::NAMETOOLONG));
+        }
+        Ok(())
+    }
+
     pub(super) fn directory(&mut self, path: &Path, attributes: Attributes) -> Result<()> {
+        self.check_length(path)?;
         self.tally.add_name(path.as_os_str().len())?;
         let made = self.walker.open(path, true).map(|_| ());
         self.made(path, made)?;
@@ -107,6 +121,7 @@ impl Stage {
         size: u64,
         content: &mut dyn Read,
     ) -> Result<()> {
+        self.check_length(path)?;
         let made = self.walker.parent(path, |dir, name| {
             let flags =
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -143,6 +158,7 @@ impl Stage {
         target: &[u8],
         attributes: Attributes,
     ) -> Result<()> {
+        self.check_length(path)?;
         self.tally.add_name(path.as_os_str().len() + target.len())?;
         let target = PathBuf::from(std::ffi::OsStr::from_bytes(target));
         let times = attributes.times();
@@ -157,6 +173,7 @@ impl Stage {
 
     /// Makes another name of a file that the archive had before.
     pub(super) fn hard_link(&mut self, path: &Path, target: &Path) -> Result<()> {
+        self.check_length(path)?;
         let linked = self.walker.parent(target, |dir, name| {
             let kind =
                 FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);

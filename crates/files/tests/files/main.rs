@@ -4,6 +4,7 @@
 
 mod archives;
 mod bad_input;
+mod deep;
 mod forge;
 mod hostile;
 mod invariants;
