@@ -188,6 +188,12 @@ pub enum Error {
     /// The layout lacks the key, and there is no unused key to put it on.
     #[error("the keyboard's layout has no such key, and no spare key to lend")]
     NoSpareKey,
+    /// Somebody holds keys that cannot be let go of for them.
+    #[error("somebody holds keys of the keyboard down, which would change what is pressed")]
+    Held,
+    /// Somebody else used or changed the keyboard in the middle of a text.
+    #[error("somebody else used the keyboard meanwhile: the text may have arrived otherwise")]
+    Disturbed,
     /// The focused window reads no events, so it cannot be known what it would make of keys.
     #[error("the focused window does not answer")]
     Unresponsive,

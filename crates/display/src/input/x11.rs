@@ -6,6 +6,7 @@
 mod keymap;
 mod lend;
 mod link;
+mod others;
 
 use std::time::Duration;
 
@@ -111,8 +112,9 @@ impl Backend for X11 {
     }
 
     fn prepare(&mut self, keys: &[Key]) -> Result<(), Error> {
-        self.on(|link, _| {
-            let keymap = link.read_keymap()?;
+        self.on(|link, down| {
+            link.clear(&down.codes, others::SWITCHED)?;
+            let keymap = link.keymap();
             let mut missing = Vec::new();
             for &key in keys {
                 if let Key::Keysym(keysym) = key
@@ -125,7 +127,6 @@ impl Backend for X11 {
             if missing.len() > keymap.spare.len() {
                 return Err(Error::NoSpareKey);
             }
-            link.let_clients_read()?;
             link.lend(&missing)
         })
     }
@@ -157,12 +158,11 @@ impl Backend for X11 {
     }
 
     fn type_taps(&mut self, taps: &[Tap], clock: &Clock) -> Result<(), Error> {
-        self.on(|link, _| link.unlock_caps())?;
+        self.on(|link, down| link.clear(&down.codes, others::NUM_LOCK))?;
         let mut rest = taps;
         while !rest.is_empty() {
             clock.check()?;
             let count = self.on(|link, _| {
-                link.take_events()?;
                 let count = link.fit(rest)?;
                 let unknown = rest.get(..count).unwrap_or_default();
                 link.lend_characters(unknown)?;
@@ -194,7 +194,7 @@ impl Backend for X11 {
                 } else {
                     link.keep_up()?;
                 }
-                Ok(())
+                link.check_undisturbed(&down.codes)
             })?;
             rest = later;
         }

@@ -1,14 +1,15 @@
 //! A bare X client that has the focus and records what it receives.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{io::IoSlice, sync::mpsc, thread, time::Duration};
 
 use x11rb::{
-    connection::Connection as _,
+    connection::{Connection as _, RequestConnection as _},
     protocol::{
         Event,
+        xkb::{self, ConnectionExt as _},
         xproto::{
             AtomEnum, ClientMessageEvent, ConnectionExt as _, CreateWindowAux, EventMask,
-            GetKeyboardMappingReply, InputFocus, PropMode, Window, WindowClass,
+            GetKeyboardMappingReply, InputFocus, ModMask, PropMode, Window, WindowClass,
         },
     },
     rust_connection::RustConnection,
@@ -151,6 +152,42 @@ impl Recorder {
         let keys = (0..256).filter(|code| keys[code / 8] & (1 << (code % 8)) != 0);
         let pointer = self.x.query_pointer(self.window).unwrap().reply().unwrap();
         (keys.collect(), u16::from(pointer.mask))
+    }
+
+    /// Locks these modifiers and no others.
+    pub(crate) fn lock(&self, mods: u16) {
+        let (keyboard, all) = (xkb::ID::USE_CORE_KBD.into(), ModMask::from(0xff_u16));
+        self.x.xkb_use_extension(1, 0).unwrap().reply().unwrap();
+        let (group, none) = (xkb::Group::M1, ModMask::from(0_u16));
+        self.x
+            .xkb_latch_lock_state(keyboard, all, mods.into(), false, group, none, false, 0)
+            .unwrap()
+            .check()
+            .unwrap();
+    }
+
+    /// Latches these modifiers: the next key gets them.
+    pub(crate) fn latch(&self, mods: u8) {
+        let request = xkb::LatchLockStateRequest {
+            device_spec: xkb::ID::USE_CORE_KBD.into(),
+            affect_mod_locks: ModMask::from(0_u16),
+            mod_locks: ModMask::from(0_u16),
+            lock_group: false,
+            group_lock: xkb::Group::M1,
+            affect_mod_latches: ModMask::from(0xff_u16),
+            latch_group: false,
+            group_latch: 0,
+        };
+        let extension = self.x.extension_information(xkb::X11_EXTENSION_NAME);
+        let opcode = extension.unwrap().unwrap().major_opcode;
+        let ([bytes], fds) = request.serialize(opcode);
+        // The protocol's modLatches, which the descriptions for XCB take for padding.
+        let mut bytes = bytes.into_owned();
+        bytes[11] = mods;
+        let latched = self
+            .x
+            .send_request_without_reply(&[IoSlice::new(&bytes)], fds);
+        latched.unwrap().check().unwrap();
     }
 
     /// What each key gives, from key 8 on.

@@ -5,10 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use browserd_display::input::{Action, Backend, Type};
+use browserd_display::{
+    Error,
+    input::{Action, Backend, Type},
+};
 use tokio::process::Command;
 
-use crate::stage::{Stage, press, set_layout, text};
+use crate::{
+    stage::{Stage, press, set_layout, text},
+    xvfb::eventually,
+};
 
 /// A bit of everything: ASCII, Latin-1, CJK, emoji of several code points, right to left,
 /// characters of all planes, line ends.
@@ -110,6 +116,80 @@ async fn caps_lock_changes_no_text_and_stays_on() {
     stage.input.type_text(text("aBcé漢ж")).await.unwrap();
     assert_eq!(stage.recorder.text(), "aBcé漢ж");
     assert_eq!(stage.recorder.down(), (vec![], 2), "it is still on");
+}
+
+async fn xdotool(stage: &Stage, arguments: &[&str]) {
+    let mut command = Command::new("xdotool");
+    command
+        .args(arguments)
+        .env("DISPLAY", stage.xvfb.name())
+        .stdin(Stdio::null());
+    assert!(command.status().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn keys_that_others_hold_change_no_text() {
+    let stage = Stage::new(Backend::X11).await;
+    for key in [
+        "Shift_L",
+        "Control_R",
+        "Alt_L",
+        "Super_L",
+        "ISO_Level3_Shift",
+        "q",
+    ] {
+        xdotool(&stage, &["keydown", key]).await;
+        stage.recorder.seen();
+        stage.input.type_text(text("abC 1é漢q")).await.unwrap();
+        assert_eq!(stage.recorder.text(), "abC 1é漢q", "{key}");
+        assert_eq!(stage.recorder.down(), (vec![], 0), "{key}");
+        // Their release comes late, or never.
+        xdotool(&stage, &["keyup", key]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_press_is_free_of_keys_that_others_hold() {
+    let stage = Stage::new(Backend::X11).await;
+    xdotool(&stage, &["keydown", "Control_L"]).await;
+    stage.recorder.seen();
+    stage.input.press(press(&["a"])).await.unwrap();
+    assert_eq!(stage.recorder.text(), "a");
+    assert_eq!(stage.recorder.down(), (vec![], 0));
+}
+
+#[tokio::test]
+async fn locked_and_latched_modifiers_change_no_text() {
+    let stage = Stage::new(Backend::X11).await;
+    for lock in [1, 4, 8, 64] {
+        stage.recorder.lock(lock);
+        assert_eq!(stage.recorder.down(), (vec![], lock), "it is locked");
+        stage.input.type_text(text("aBc1é")).await.unwrap();
+        assert_eq!(stage.recorder.text(), "aBc1é", "{lock}");
+        assert_eq!(stage.recorder.down(), (vec![], lock), "it still is");
+    }
+    stage.recorder.lock(0);
+    stage.recorder.latch(1);
+    assert_eq!(stage.recorder.down(), (vec![], 1), "Shift is latched");
+    stage.input.type_text(text("aBc1é")).await.unwrap();
+    assert_eq!(stage.recorder.text(), "aBc1é");
+}
+
+#[tokio::test]
+async fn a_keyboard_that_changes_under_a_text_is_an_error() {
+    let stage = Stage::new(Backend::X11).await;
+    let slow = Type {
+        delay_ms: 20,
+        ..text(&"a".repeat(100))
+    };
+    let typing = stage.input.type_text(slow);
+    let changing = async {
+        let typed = async || !stage.recorder.seen().is_empty();
+        eventually("the first key", typed).await;
+        set_layout(&stage.xvfb, "fr").await;
+    };
+    let (typed, ()) = tokio::join!(typing, changing);
+    assert!(matches!(typed, Err(Error::Disturbed)), "{typed:?}");
 }
 
 #[tokio::test]

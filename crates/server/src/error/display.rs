@@ -19,7 +19,7 @@ impl From<Error> for ApiError {
             | Error::NoSpareKey => Self::bad_request(message),
             // What the one action failed of counts; the message says which one it was.
             Error::Action { source, .. } => Self::from(*source).saying(message),
-            Error::ClipboardTaken => Self::conflict(message),
+            Error::ClipboardTaken | Error::Held | Error::Disturbed => Self::conflict(message),
             Error::ClipboardTooLong => Self::payload_too_large(message),
             Error::ClipboardSilent => {
                 Self::new(StatusCode::GATEWAY_TIMEOUT, Code::Timeout, message)

@@ -31,7 +31,7 @@ pub(super) struct State {
 }
 
 /// The present layout.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Keymap {
     keysyms: HashMap<u32, Stroke>,
     characters: HashMap<char, Stroke>,

@@ -13,7 +13,6 @@ use x11rb::{
         xproto::{
             Atom, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ChangeWindowAttributesAux,
             ConnectionExt as _, EventMask, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
-            ModMask,
         },
         xtest::{self, ConnectionExt as _},
     },
@@ -27,11 +26,9 @@ use super::{
     },
     keymap::{Keymap, State, Stroke},
     lend::Lent,
+    others::Set,
 };
 use crate::{Connection, Display, Error, error::Attempt as _};
-
-/// The Caps Lock modifier, in the core protocol's mask.
-const LOCK: u16 = 2;
 
 /// A connection, with what is known of the server behind it.
 pub(super) struct Link {
@@ -43,8 +40,10 @@ pub(super) struct Link {
     stale: bool,
     /// Whether clients may not have read a change of the layout yet.
     news: bool,
-    /// Whether Caps Lock was on and has to be set again.
-    caps: bool,
+    /// What else was set on the keyboard when it was last read.
+    pub(super) set: Set,
+    /// The modifiers that were unlocked and have to be locked again.
+    pub(super) relock: u16,
     pub(super) lent: Lent,
     pub(super) wm_protocols: Atom,
     pub(super) ping: Atom,
@@ -94,7 +93,8 @@ impl Link {
             },
             stale: true,
             news: false,
-            caps: false,
+            set: Set::default(),
+            relock: 0,
             lent: Lent::default(),
             wm_protocols,
             ping,
@@ -117,6 +117,11 @@ impl Link {
 
     pub(super) fn bounds(&self) -> Bounds {
         self.bounds
+    }
+
+    /// What decided about the meaning of keys when the keyboard was last read.
+    pub(super) fn state(&self) -> State {
+        self.state
     }
 
     pub(super) fn keymap(&self) -> &Keymap {
@@ -277,14 +282,9 @@ impl Link {
         self.take_events()?;
         self.stale = false;
         let what = "read the keyboard's layout";
+        self.read_set()?;
         let x = &self.connection.x;
         let keyboard = ID::USE_CORE_KBD.into();
-        let state = x.xkb_get_state(keyboard).attempt(what)?;
-        let state = state.reply().attempt(what)?;
-        let state = State {
-            group: state.group.into(),
-            locked: u16::from(state.locked_mods),
-        };
         let parts = MapPart::KEY_TYPES | MapPart::KEY_SYMS;
         let none = MapPart::from(0_u8);
         let map = x
@@ -313,9 +313,39 @@ impl Link {
         let map = map.reply().attempt(what)?;
         let modifiers = modifiers.reply().attempt(what)?;
         self.lent.keep_present(&map);
-        self.keymap = Keymap::new(&map, &modifiers, state, &self.lent.codes());
-        self.state = state;
+        self.keymap = Keymap::new(&map, &modifiers, self.state, &self.lent.codes());
         Ok(&self.keymap)
+    }
+
+    /// Reads what is set on the keyboard, beside its layout.
+    pub(super) fn read_set(&mut self) -> Result<(), Error> {
+        let what = "read the state of the keyboard";
+        let x = &self.connection.x;
+        let state = x.xkb_get_state(ID::USE_CORE_KBD.into()).attempt(what)?;
+        let keys = x.query_keymap().attempt(what)?;
+        let state = state.reply().attempt(what)?;
+        let keys = keys.reply().attempt(what)?.keys;
+        let is_down = |code: &u8| keys[usize::from(code / 8)] & (1 << (code % 8)) != 0;
+        self.set = Set {
+            down: (0..=u8::MAX).filter(is_down).collect(),
+            latched: state.latched_mods.into(),
+            group_latched: state.latched_group != 0,
+        };
+        self.state = State {
+            group: state.group.into(),
+            locked: state.locked_mods.into(),
+        };
+        Ok(())
+    }
+
+    /// Whether the layout is still what was read of it.
+    pub(super) fn has_same_layout(&mut self) -> Result<bool, Error> {
+        self.take_events()?;
+        if !self.stale {
+            return Ok(true);
+        }
+        let before = std::mem::take(&mut self.keymap);
+        Ok(*self.read_keymap()? == before)
     }
 
     /// Reads the layout if it was changed.
@@ -323,49 +353,6 @@ impl Link {
         self.take_events()?;
         if self.stale {
             self.read_keymap()?;
-        }
-        Ok(())
-    }
-
-    /// Switches Caps Lock off until [`Self::restore`]: it would change what lent keys give.
-    pub(super) fn unlock_caps(&mut self) -> Result<(), Error> {
-        self.read_keymap()?;
-        if self.state.locked & LOCK != 0 {
-            self.caps = true;
-            self.lock_caps(false)?;
-            self.read_keymap()?;
-        }
-        self.let_clients_read()
-    }
-
-    fn lock_caps(&self, on: bool) -> Result<(), Error> {
-        let locks = if on {
-            ModMask::LOCK
-        } else {
-            ModMask::from(0_u8)
-        };
-        self.connection
-            .x
-            .xkb_latch_lock_state(
-                ID::USE_CORE_KBD.into(),
-                ModMask::LOCK,
-                locks,
-                false,
-                xkb::Group::M1,
-                ModMask::from(0_u8),
-                false,
-                0,
-            )
-            .attempt("switch Caps Lock")?;
-        Ok(())
-    }
-
-    /// Undoes what was changed to type.
-    pub(super) fn restore(&mut self) -> Result<(), Error> {
-        self.take_back()?;
-        if std::mem::take(&mut self.caps) {
-            self.lock_caps(true)?;
-            self.round_trip()?;
         }
         Ok(())
     }
