@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use self::file::{OpenFile, Past, Read};
+use self::file::{Fresh, OpenFile, Past, Read};
 use self::siblings::{Copies, Sibling};
 use crate::lines::Lines;
 use crate::watch::Watch;
@@ -22,6 +22,8 @@ use crate::{Config, Error, Event, Start, State};
 const CHUNK_BYTES: usize = 64 * 1024;
 /// How many rotated files are held open at most. More are found by their names later.
 const MAX_HELD: usize = 32;
+/// How many files that were read are remembered at most.
+const MAX_DONE: usize = 1024;
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,8 +216,11 @@ impl Tail {
                 return Ok(Step::Idle);
             };
             match current.read(&mut self.chunk, CHUNK_BYTES)? {
-                Read::Data if current.was_cut() && self.was_cut_again()? => {}
                 Read::Data => {
+                    let fresh = current.take_fresh();
+                    if self.is_behind_copies(fresh)? {
+                        continue;
+                    }
                     self.finished = false;
                     let Some(current) = &self.current else {
                         return Ok(Step::Idle);
@@ -254,17 +259,33 @@ impl Tail {
             copy.lost_behind = past.missing_in(copy);
         } else if past.unread() > 0 {
             self.gap(Some(past.unread()));
+        } else if copies.others {
+            // Its own copy was replaced by those of what came after.
+            self.gap(None);
         }
         self.read_first(copies);
         Ok(())
     }
 
-    /// Whether there are copies of what the current file held between the cut that was seen and
-    /// what was read just now. Then they are read first.
-    fn was_cut_again(&mut self) -> io::Result<bool> {
-        let known = self.known();
+    /// Whether there are copies of what the current file held before what was read just now, its
+    /// first data. Then they are read first.
+    fn is_behind_copies(&mut self, fresh: Option<Fresh>) -> io::Result<bool> {
         let path = &self.config.path;
-        let copies = siblings::copies_before(path, &self.chunk, &known, &self.copied)?;
+        let since = match (fresh, &self.current) {
+            (Some(Fresh::Cut), _) => None,
+            // Only while it is at the path, what was made later beside it is a copy of it.
+            (Some(Fresh::Opened), Some(current))
+                if std::fs::metadata(path).is_ok_and(|metadata| current.is(&metadata)) =>
+            {
+                let Ok(born) = current.metadata()?.created() else {
+                    return Ok(false);
+                };
+                Some(born)
+            }
+            _ => return Ok(false),
+        };
+        let known = self.known();
+        let copies = siblings::copies_before(path, &self.chunk, since, &known, &self.copied)?;
         let again = !copies.files.is_empty();
         if let (true, Some(current)) = (again, &mut self.current) {
             current.read_anew();
@@ -308,6 +329,12 @@ impl Tail {
         let Some(old) = old else { return };
         if old.lost_behind > 0 {
             self.gap(Some(old.lost_behind));
+        }
+        if let Ok(metadata) = old.metadata() {
+            // Renamed away, it looks like a copy that was made meanwhile.
+            self.copied.push(Sibling::unnamed(&metadata));
+            let surplus = self.copied.len().saturating_sub(MAX_DONE);
+            self.copied.drain(..surplus);
         }
         if let Some(watch) = &mut self.watch {
             watch.remove(old.as_fd());

@@ -44,6 +44,15 @@ impl Past {
     }
 }
 
+/// How a file came to be one of which nothing was read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fresh {
+    /// It was opened.
+    Opened,
+    /// It was cut after a part of it had been read.
+    Cut,
+}
+
 /// A regular file, read by position.
 #[derive(Debug)]
 pub(super) struct OpenFile {
@@ -57,8 +66,8 @@ pub(super) struct OpenFile {
     length: u64,
     /// Where to stop, when the file is not followed.
     limit: Option<u64>,
-    /// It was cut, and nothing was read since: it may have been filled and cut again.
-    cut: bool,
+    /// Why something may have been written and cut away before the first read, until that.
+    fresh: Option<Fresh>,
     /// What was lost behind its end.
     pub(super) lost_behind: u64,
 }
@@ -85,7 +94,7 @@ impl OpenFile {
             mark: Vec::new(),
             length,
             limit: None,
-            cut: false,
+            fresh: Some(Fresh::Opened),
             lost_behind: 0,
         })
     }
@@ -102,6 +111,9 @@ impl OpenFile {
             .resize(usize::try_from(size).unwrap_or(MARK_BYTES), 0);
         self.file.read_exact_at(&mut self.mark, offset - size)?;
         self.offset = offset;
+        if offset > 0 {
+            self.fresh = None;
+        }
         Ok(true)
     }
 
@@ -123,7 +135,7 @@ impl OpenFile {
                 mark: std::mem::take(&mut self.mark),
                 length: std::mem::replace(&mut self.length, length),
             };
-            self.cut = true;
+            self.fresh = Some(Fresh::Cut);
             return Ok(Read::Truncated(past));
         }
         self.length = length;
@@ -136,15 +148,16 @@ impl OpenFile {
         Ok(Read::Data)
     }
 
-    /// Whether this was the first data since the file was cut. Asking answers it.
-    pub(super) fn was_cut(&mut self) -> bool {
-        std::mem::take(&mut self.cut)
+    /// What the file was when this was its first data. Asking answers it.
+    pub(super) fn take_fresh(&mut self) -> Option<Fresh> {
+        self.fresh.take()
     }
 
-    /// Forget what was read since the file was cut.
+    /// Forget what was read since the file was cut. It may be cut again before it is read again.
     pub(super) fn read_anew(&mut self) {
         self.offset = 0;
         self.mark.clear();
+        self.fresh = Some(Fresh::Cut);
     }
 
     /// Whether this is a copy of a file that was read so far; then go on from there.

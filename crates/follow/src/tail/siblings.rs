@@ -1,6 +1,6 @@
 //! Files beside a path that were rotated away from it: `name.1`, `name-20260101`, `name_old`.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -16,6 +16,9 @@ const MAX_TRIES: usize = 16;
 /// What a rotator appends when it compresses; such a file's bytes are not the log's.
 const COMPRESSED: [&str; 6] = ["gz", "bz2", "xz", "zst", "lz4", "Z"];
 
+/// What a rotator appends instead of a number or a date.
+const ROTATED: [&str; 7] = ["old", "bak", "backup", "prev", "previous", "save", "orig"];
+
 /// A rotated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sibling {
@@ -26,11 +29,31 @@ pub(super) struct Sibling {
     length: u64,
     /// Time of the last write, in nanoseconds.
     modified: i128,
-    /// The number of `name.<number>`: the higher, the older.
+    /// The number of `name.<number>`. [`Numbers`] tells which is the newest.
     number: Option<u64>,
 }
 
 impl Sibling {
+    /// A file that was held open, whatever its name is by now.
+    pub(super) fn unnamed(metadata: &fs::Metadata) -> Self {
+        Self {
+            path: PathBuf::new(),
+            id: FileId::of(metadata),
+            born: metadata.created().ok(),
+            length: metadata.len(),
+            modified: modified(metadata),
+            number: None,
+        }
+    }
+
+    fn age(&self, order: Numbers) -> Age {
+        Age {
+            born: self.born,
+            rank: order.rank(self.number),
+            modified: self.modified,
+        }
+    }
+
     /// Whether both are the same file, under whatever names.
     fn is(&self, other: &Self) -> bool {
         (self.id, self.born) == (other.id, other.born)
@@ -105,29 +128,31 @@ pub(super) fn since(
     before: &[Sibling],
     room: usize,
 ) -> io::Result<Vec<OpenFile>> {
-    let modified = match newest {
-        Some(newest) => modified(&newest.metadata()?),
-        None => i128::MIN,
-    };
+    let newest_at = newest.map(OpenFile::metadata).transpose()?;
     for _ in 0..MAX_TRIES {
         let siblings = list(path)?;
-        let number = newest
-            .and_then(|newest| siblings.iter().find(|sibling| sibling.id == newest.id()))
-            .and_then(|sibling| sibling.number);
+        let order = Numbers::of(&siblings);
+        let newest = newest_at.as_ref().map(|metadata| {
+            let id = FileId::of(metadata);
+            let name = siblings.iter().find(|sibling| sibling.id == id);
+            Age {
+                born: metadata.created().ok(),
+                rank: name.and_then(|sibling| order.rank(sibling.number)),
+                modified: modified(metadata),
+            }
+        });
         let mut after: Vec<_> = siblings
             .iter()
             .filter(|sibling| !known.contains(&sibling.id))
             .filter(|sibling| !before.iter().any(|old| old.is(sibling)))
-            .filter(|sibling| match (number, sibling.number) {
-                (Some(newest), Some(number)) => number < newest,
-                // Its place among the numbers is lost: it was removed. Then the times tell.
-                _ => sibling.modified >= modified,
-            })
+            .map(|sibling| (sibling.age(order), sibling))
+            .filter(|(age, _)| newest.is_none_or(|newest| age.is_after(&newest)))
             .collect();
-        after.sort_by(|a, b| age(a).cmp(&age(b)));
+        // Within one tick of the clock, names with a date in them tell.
+        after.sort_by(|(a, one), (b, other)| a.compare(b).then_with(|| one.path.cmp(&other.path)));
         let files: Option<Vec<_>> = after
             .iter()
-            .map(|sibling| {
+            .map(|(_, sibling)| {
                 OpenFile::open(&sibling.path)
                     .ok()
                     .filter(|f| f.id() == sibling.id)
@@ -161,6 +186,8 @@ pub(super) struct Copies {
     pub(super) files: Vec<OpenFile>,
     /// Those that cannot be a copy of what is to come.
     pub(super) done: Vec<Sibling>,
+    /// Whether there are new ones, none of which was asked for.
+    pub(super) others: bool,
 }
 
 /// The copy of a file of which `past` was read. `done` are no such copies.
@@ -174,30 +201,36 @@ pub(super) fn copy_of(
     let position = copies
         .iter_mut()
         .position(|(_, file)| file.continues(past).unwrap_or(false));
-    // Behind the copy found are those of what was written after the cut.
-    let later = position.map_or(copies.len(), |at| at + 1);
+    // Behind the copy found are those of what was written after the cut; without it, all are.
+    let later = position.map_or(0, |at| at + 1);
+    let others = position.is_none() && !copies.is_empty();
     let mut done = done.to_vec();
     done.extend(copies.iter().take(later).map(|(copy, _)| copy.clone()));
     let files = position.map(|at| copies.swap_remove(at).1);
     Ok(Copies {
         files: files.into_iter().collect(),
         done,
+        others,
     })
 }
 
-/// The copies that were made since, but for one of what is there now and begins with `data`.
+/// The copies that were made since the last question, and where it is given since that time, but
+/// for one of what is there now and begins with `data`.
 pub(super) fn copies_before(
     path: &Path,
     data: &[u8],
+    since: Option<SystemTime>,
     known: &[FileId],
     done: &[Sibling],
 ) -> io::Result<Copies> {
     let mut found = Copies {
         files: Vec::new(),
         done: done.to_vec(),
+        others: false,
     };
     for (copy, file) in new_copies(path, known, done)? {
-        if !file.begins_as(data)? {
+        let is_late = since.is_none_or(|since| copy.born.is_some_and(|born| born > since));
+        if is_late && !file.begins_as(data)? {
             found.files.push(file);
             found.done.push(copy);
         }
@@ -218,7 +251,7 @@ fn new_copies(
             .filter(|sibling| !done.iter().any(|old| old.is_unchanged(sibling)))
             .cloned()
             .collect();
-        new.sort_by(|a, b| age(a).cmp(&age(b)));
+        new.sort_by(|a, b| copied(a).cmp(&copied(b)));
         let files: Option<Vec<_>> = new
             .into_iter()
             .map(|sibling| {
@@ -235,13 +268,93 @@ fn new_copies(
     Ok(Vec::new())
 }
 
-/// Orders from the oldest to the newest. Within one tick of the clock, names with a date in them
-/// tell.
-fn age(sibling: &Sibling) -> impl Ord + '_ {
-    (Reverse(sibling.number), sibling.modified, &sibling.path)
+/// Orders copies from the oldest to the newest: each was last written when it was made, or last
+/// written before, where it keeps its times.
+fn copied(sibling: &Sibling) -> impl Ord + '_ {
+    (sibling.modified, Reverse(sibling.number), &sibling.path)
 }
 
-/// Regular, uncompressed files named after `path`.
+/// When a file came to the path.
+#[derive(Debug, Clone, Copy)]
+struct Age {
+    /// When it was made.
+    born: Option<SystemTime>,
+    /// Its place among the numbered ones, the oldest first.
+    rank: Option<i128>,
+    modified: i128,
+}
+
+impl Age {
+    /// A rename keeps the time of birth, which a late write does not change either. Its ticks are
+    /// some milliseconds; within one, the numbers tell. Where both are missing, the last writes do.
+    fn compare(&self, other: &Self) -> Ordering {
+        let born = match (self.born, other.born) {
+            (Some(own), Some(other)) => own.cmp(&other),
+            _ => Ordering::Equal,
+        };
+        let rank = || match (self.rank, other.rank) {
+            (Some(own), Some(other)) => own.cmp(&other),
+            _ => self.modified.cmp(&other.modified),
+        };
+        born.then_with(rank)
+    }
+
+    /// Whether it came after the one that is read. In doubt it did.
+    fn is_after(&self, newest: &Self) -> bool {
+        match self.compare(newest) {
+            Ordering::Greater => true,
+            Ordering::Less => false,
+            Ordering::Equal => self.rank.is_none() || newest.rank.is_none(),
+        }
+    }
+}
+
+/// Which way the numbers of `name.<number>` run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    /// `name.1` is the newest, and each rotation renames them all.
+    Fall,
+    /// The highest is the newest: a count that goes on, a date, seconds.
+    Rise,
+}
+
+impl Numbers {
+    /// As the times of birth tell. Without any, they fall, which is the common way.
+    fn of(siblings: &[Sibling]) -> Self {
+        let mut numbered: Vec<_> = siblings
+            .iter()
+            .filter_map(|sibling| Some((sibling.born?, sibling.number?)))
+            .collect();
+        numbered.sort_unstable();
+        let rises = |pair: &[(SystemTime, u64)]| match pair {
+            [(one, low), (other, high)] if one != other => i64::from(low < high) * 2 - 1,
+            _ => 0,
+        };
+        if numbered.windows(2).map(rises).sum::<i64>() > 0 {
+            Self::Rise
+        } else {
+            Self::Fall
+        }
+    }
+
+    fn rank(self, number: Option<u64>) -> Option<i128> {
+        let number = i128::from(number?);
+        Some(if self == Self::Rise { number } else { -number })
+    }
+}
+
+/// Whether a rotator makes such names out of a log's: `.1`, `-20260101`, `_old`. A log of its own,
+/// as `mail.err` is beside `mail`, has another.
+fn is_rotation(suffix: &str) -> bool {
+    let Some(rest) = suffix.strip_prefix(['.', '-', '_']) else {
+        return false;
+    };
+    let word = rest.split(['.', '-', '_']).next().unwrap_or(rest);
+    rest.starts_with(|first: char| first.is_ascii_digit())
+        || ROTATED.iter().any(|name| word.eq_ignore_ascii_case(name))
+}
+
+/// Regular, uncompressed files named as rotated ones of `path`.
 fn list(path: &Path) -> io::Result<Vec<Sibling>> {
     // Behind a symbolic link the rotation happens where the link leads to.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -261,7 +374,7 @@ fn list(path: &Path) -> io::Result<Vec<Sibling>> {
         let Ok(suffix) = std::str::from_utf8(suffix) else {
             continue;
         };
-        if !suffix.starts_with(['.', '-', '_']) {
+        if !is_rotation(suffix) {
             continue;
         }
         if suffix
@@ -278,13 +391,10 @@ fn list(path: &Path) -> io::Result<Vec<Sibling>> {
         if metadata.is_file() {
             siblings.push(Sibling {
                 path: entry.path(),
-                id: FileId::of(&metadata),
-                born: metadata.created().ok(),
-                length: metadata.len(),
-                modified: modified(&metadata),
                 number: suffix
                     .strip_prefix('.')
                     .and_then(|number| number.parse().ok()),
+                ..Sibling::unnamed(&metadata)
             });
         }
     }
