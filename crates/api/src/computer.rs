@@ -64,7 +64,7 @@ pub struct ClickMouseRequest {
     #[serde(default)]
     #[schema(inline, default = "click")]
     pub click_type: ClickType,
-    /// Keys that are held meanwhile, by their X names.
+    /// Keys that are held meanwhile, by the names that `press_key` knows.
     #[serde(default)]
     #[schema(example = json!(["Shift"]))]
     pub hold_keys: Vec<String>,
@@ -91,7 +91,7 @@ pub struct MoveMouseRequest {
     /// Milliseconds that a smooth move takes; by the distance without it.
     #[schema(minimum = 50, maximum = 5000)]
     pub duration_ms: Option<u64>,
-    /// Keys that are held meanwhile, by their X names.
+    /// Keys that are held meanwhile, by the names that `press_key` knows.
     #[serde(default)]
     pub hold_keys: Vec<String>,
 }
@@ -126,7 +126,7 @@ pub struct DragMouseRequest {
     #[serde(default = "fifty")]
     #[schema(default = 50)]
     pub step_delay_ms: u64,
-    /// Keys that are held meanwhile, by their X names.
+    /// Keys that are held meanwhile, by the names that `press_key` knows.
     #[serde(default)]
     pub hold_keys: Vec<String>,
 }
@@ -147,7 +147,7 @@ pub struct ScrollRequest {
     /// Ticks down, or up when negative. They come first.
     #[serde(default)]
     pub delta_y: i64,
-    /// Keys that are held meanwhile, by their X names.
+    /// Keys that are held meanwhile, by the names that `press_key` knows.
     #[serde(default)]
     pub hold_keys: Vec<String>,
 }
@@ -175,14 +175,14 @@ pub struct TypeTextRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PressKeyRequest {
-    /// X names of keys, or combinations of them. Without a duration they are pressed one after
-    /// the other, with one they are all held together.
+    /// Names of keys, or combinations of them. Without a duration they are pressed one after the
+    /// other, unless the first is a modifier alone; with one they are all held together.
     #[schema(min_items = 1, example = json!(["Ctrl+Shift+Tab", "Return"]))]
     pub keys: Vec<String>,
     /// Milliseconds that they are held.
     #[serde(default)]
     pub duration: u64,
-    /// Keys that are held meanwhile, by their X names.
+    /// Keys that are held meanwhile, by the names that `press_key` knows.
     #[serde(default)]
     pub hold_keys: Vec<String>,
 }

@@ -75,7 +75,7 @@ impl Performer<'_> {
 
     fn click(&mut self, click: &Click) -> Result<(), Error> {
         let number = click.button.number();
-        let keys = chords(&click.hold_keys)?.concat();
+        let keys = chords(&click.hold_keys, false)?.concat();
         self.holding(&keys, |this| {
             this.backend.motion(click.at)?;
             for index in 0..click.num_clicks {
@@ -95,7 +95,7 @@ impl Performer<'_> {
     }
 
     fn move_pointer(&mut self, request: &Move) -> Result<(), Error> {
-        let keys = chords(&request.hold_keys)?.concat();
+        let keys = chords(&request.hold_keys, false)?.concat();
         self.holding(&keys, |this| {
             if !request.smooth {
                 return this.backend.motion(request.to);
@@ -113,7 +113,7 @@ impl Performer<'_> {
 
     fn drag(&mut self, drag: &Drag) -> Result<(), Error> {
         let number = drag.button.number();
-        let keys = chords(&drag.hold_keys)?.concat();
+        let keys = chords(&drag.hold_keys, false)?.concat();
         let start = drag
             .path
             .first()
@@ -138,7 +138,7 @@ impl Performer<'_> {
     }
 
     fn scroll(&mut self, scroll: &Scroll) -> Result<(), Error> {
-        let keys = chords(&scroll.hold_keys)?.concat();
+        let keys = chords(&scroll.hold_keys, false)?.concat();
         // Buttons 4 to 7 are the wheel: up, down, left, right.
         let vertical = if scroll.delta_y < 0 { 4 } else { 5 };
         let horizontal = if scroll.delta_x < 0 { 6 } else { 7 };
@@ -166,8 +166,8 @@ impl Performer<'_> {
     }
 
     fn press_keys(&mut self, press: &Press) -> Result<(), Error> {
-        let chords = chords(&press.keys)?;
-        let held = self::chords(&press.hold_keys)?.concat();
+        let held = chords(&press.hold_keys, false)?.concat();
+        let chords = chords(&press.keys, !held.is_empty())?;
         self.backend
             .prepare(&[held.clone(), chords.concat()].concat())?;
         self.backend.press(&held)?;
@@ -234,10 +234,12 @@ fn duration(way: &[Point], asked_ms: Option<u64>, (least, most): (u64, u64)) -> 
     )
 }
 
-fn chords(names: &[String]) -> Result<Vec<Vec<Key>>, Error> {
-    let parse = |name: &String| {
-        let chord = Chord::parse(name).map_err(|reason| invalid("keys", reason))?;
-        Ok(chord.keys)
-    };
-    names.iter().map(parse).collect()
+/// The keys of each combination in a list.
+fn chords(names: &[String], is_held: bool) -> Result<Vec<Vec<Key>>, Error> {
+    let parsed = names.iter().map(|name| Chord::parse(name));
+    let chords = parsed
+        .collect::<Result<_, _>>()
+        .map_err(|reason| invalid("keys", reason))?;
+    let chords = Chord::sequence(chords, is_held).into_iter();
+    Ok(chords.map(|chord| chord.keys).collect())
 }

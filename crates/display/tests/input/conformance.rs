@@ -138,7 +138,7 @@ async fn keys_are_the_same_in_both_ways() {
         "KP_Enter",
         "ctrl+t",
         "CTRL+Shift+t",
-        "control+T",
+        "control+t",
         "alt+F4",
         "super+d",
         "shift+Tab",

@@ -36,7 +36,7 @@ fn refused_moves() -> Vec<(Action, &'static str)> {
         ),
         (
             Action::Click(hold("Hyperspace")),
-            "hold_keys[1]: unknown key \"Hyperspace\"",
+            "hold_keys[1]: unknown key \"Hyperspace\"; did you mean hairspace?",
         ),
         (
             Action::Click(Click {

@@ -133,6 +133,28 @@ pub(crate) async fn type_text(
 }
 
 /// Press keys, or combinations of them
+///
+/// A combination is `Ctrl+Shift+t`, or a list that begins with a modifier alone: `["CTRL", "A"]`.
+/// Other lists are pressed one after the other. A capital in a combination adds no Shift: `Ctrl+L`
+/// is Ctrl and the key of l; alone, `L` is the capital.
+///
+/// A name of X means what X says (`Return`, `Page_Down`, `XF86AudioMute`), a single character
+/// itself, `U20AC` a code point, `0xff0d` a keysym, a number a keycode. Else these are known, in any
+/// case, and with or without `_`, `-` and spaces:
+///
+/// | Key | Names |
+/// |---|---|
+/// | Control, Alt, Shift | `ctrl`, `control`, `alt`, `option`, `shift`; with `Left` or `Right` behind |
+/// | Super | `super`, `cmd`, `command`, `meta`, `win`, `windows`, `os` |
+/// | AltGr | `AltGraph`, `altgr` |
+/// | Enter | `Enter`, `NumpadEnter` for the other one |
+/// | Arrows | `ArrowUp`, `up`, and so on |
+/// | Page up and down | `PageUp`, `pgup`, `PageDown`, `pgdn` |
+/// | Others | `esc`, `del`, `ins`, `Backspace`, `bksp`, `spacebar`, `PrintScreen`, `ContextMenu`, `apps`, `caps` |
+/// | Letters, digits, signs | `KeyA`, `Digit1`, `Numpad1`, `NumpadAdd`, `Minus`, `BracketLeft`, `Backquote`, as the web's `code` |
+/// | Media | `AudioVolumeUp`, `MediaPlayPause`, `BrowserBack`, `Copy`, as the web's `key` |
+///
+/// What is unknown is a 400 that offers the nearest names.
 #[utoipa::path(
     post,
     path = "/computer/press_key",
