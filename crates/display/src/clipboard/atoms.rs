@@ -9,6 +9,7 @@ x11rb::atom_manager! {
     pub(super) Atoms:
     /// Their answers, on the way.
     AtomsCookie {
+        ATOM_PAIR,
         CLIPBOARD,
         INCR,
         MULTIPLE,
@@ -34,7 +35,7 @@ impl Atoms {
             .attempt(what)
     }
 
-    /// The kinds of text, best first: what is asked for, one after the other.
+    /// The kinds of text, best first.
     pub(super) fn texts(&self) -> [Atom; 4] {
         [
             self.UTF8_STRING,
@@ -45,9 +46,10 @@ impl Atoms {
     }
 
     /// All that is offered.
-    pub(super) fn offered(&self) -> [Atom; 7] {
+    pub(super) fn offered(&self) -> [Atom; 8] {
         [
             self.TARGETS,
+            self.MULTIPLE,
             self.TIMESTAMP,
             self.UTF8_STRING,
             self.TEXT_PLAIN_UTF8,

@@ -1,6 +1,6 @@
 //! Asking another client for its text.
 
-use std::time::Instant;
+use std::{time::Instant, vec};
 
 use x11rb::protocol::xproto::{
     Atom, AtomEnum, ConnectionExt as _, Property, PropertyNotifyEvent, SelectionNotifyEvent,
@@ -17,8 +17,11 @@ const WHAT: &str = "read the clipboard";
 pub(super) struct Incoming {
     window: Window,
     time: Timestamp,
-    /// The kind that was asked for, by its place in [`Atoms::texts`].
-    kind: usize,
+    /// What was asked for last: first the list of what there is, for some owners hand out what
+    /// they have, as a picture, whatever they are asked for.
+    asked: Atom,
+    /// The kinds of text to ask for after it.
+    left: vec::IntoIter<Atom>,
     /// What has come so far, once it comes in pieces, and its type.
     pieces: Option<(Atom, Vec<u8>)>,
     /// When it is given up, unless something comes.
@@ -46,7 +49,8 @@ impl Incoming {
         let read = Self {
             window,
             time,
-            kind: 0,
+            asked: atoms.TARGETS,
+            left: Vec::new().into_iter(),
             pieces: None,
             until: Instant::now() + STALL,
         };
@@ -55,11 +59,10 @@ impl Incoming {
     }
 
     fn convert(&self, connection: &Connection, atoms: &Atoms) -> Result<(), Error> {
-        let target = atoms.texts()[self.kind];
         let place = atoms._BROWSERD_SELECTION;
         connection
             .x
-            .convert_selection(self.window, atoms.CLIPBOARD, target, place, self.time)
+            .convert_selection(self.window, atoms.CLIPBOARD, self.asked, place, self.time)
             .attempt(WHAT)?
             .ignore_error();
         Ok(())
@@ -76,18 +79,25 @@ impl Incoming {
         atoms: &Atoms,
         event: &SelectionNotifyEvent,
     ) -> Result<Step, Error> {
-        let asked = atoms.texts()[self.kind];
-        if event.requestor != self.window || event.target != asked || self.pieces.is_some() {
+        let is_ours = event.requestor == self.window && event.target == self.asked;
+        if !is_ours || self.pieces.is_some() {
             return Ok(Step::Wait);
         }
         self.until = Instant::now() + STALL;
+        let is_list = self.asked == atoms.TARGETS;
         if event.property == x11rb::NONE {
-            self.kind += 1;
-            if self.kind == atoms.texts().len() {
-                return Ok(Step::Done(Ok(String::new())));
+            if is_list {
+                // An owner that tells no list may have text all the same.
+                self.left = Vec::from(atoms.texts()).into_iter();
             }
-            self.convert(connection, atoms)?;
-            return Ok(Step::Wait);
+            return self.ask_next(connection, atoms);
+        }
+        if is_list {
+            let (_, list) = self.take(connection, atoms)?;
+            let mut kinds = Vec::from(atoms.texts());
+            kinds.retain(|kind| list.as_chunks().0.contains(&kind.to_ne_bytes()));
+            self.left = kinds.into_iter();
+            return self.ask_next(connection, atoms);
         }
         let (kind, bytes) = self.take(connection, atoms)?;
         if kind == atoms.INCR {
@@ -95,6 +105,16 @@ impl Incoming {
             return Ok(Step::Wait);
         }
         Ok(Step::Done(finished(kind, bytes)))
+    }
+
+    /// Asks for the next kind of text. Where there is none left, the clipboard holds no text.
+    fn ask_next(&mut self, connection: &Connection, atoms: &Atoms) -> Result<Step, Error> {
+        let Some(kind) = self.left.next() else {
+            return Ok(Step::Done(Ok(String::new())));
+        };
+        self.asked = kind;
+        self.convert(connection, atoms)?;
+        Ok(Step::Wait)
     }
 
     /// The owner has put the next piece down. An empty one is the last.

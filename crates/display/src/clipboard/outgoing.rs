@@ -4,6 +4,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc, time::Instant};
 
 use x11rb::{
     connection::RequestConnection as _,
+    errors::ReplyError,
     protocol::xproto::{
         Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, PropMode,
         Property, PropertyNotifyEvent, SelectionNotifyEvent, SelectionRequestEvent, Timestamp,
@@ -19,6 +20,9 @@ use crate::{Connection, Error, error::Attempt as _};
 const PIECE: usize = 256 * 1024;
 /// How many transfers may be under way; beyond that the oldest one is given up.
 const TRANSFERS: usize = 64;
+
+/// How many targets one request may name.
+const PAIRS: u32 = 64;
 
 /// A text, on its way piece by piece (ICCCM, section 2.7.2).
 #[derive(Debug)]
@@ -50,7 +54,14 @@ impl Outgoing {
             request.property
         };
         let put = match text {
-            Some(text) => self.put(connection, atoms, text, request, property)?,
+            Some(text) if request.target == atoms.MULTIPLE => {
+                let place = (request.requestor, request.property);
+                self.put_all(connection, atoms, text, place)?
+            }
+            Some(text) => {
+                let place = (request.requestor, property);
+                self.put(connection, atoms, text, request.target, place)?
+            }
             None => false,
         };
         let notice = SelectionNotifyEvent {
@@ -72,33 +83,74 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Does what a property asks for: pairs of a target and the property to put it in. Whatever
+    /// cannot be had is crossed out there (ICCCM, section 2.6.2).
+    fn put_all(
+        &mut self,
+        connection: &Connection,
+        atoms: &Atoms,
+        text: (&str, Timestamp),
+        (window, list): (Window, Atom),
+    ) -> Result<bool, Error> {
+        let what = "read what is wanted of the clipboard";
+        if list == x11rb::NONE {
+            return Ok(false);
+        }
+        let x = &connection.x;
+        let cookie = x
+            .get_property(false, window, list, AtomEnum::ANY, 0, 2 * PAIRS)
+            .attempt(what)?;
+        let found = match cookie.reply() {
+            // The window is gone.
+            Err(ReplyError::X11Error(_)) => return Ok(false),
+            found => found.attempt(what)?,
+        };
+        let Some(pairs) = found.value32().filter(|_| found.bytes_after == 0) else {
+            return Ok(false);
+        };
+        let mut pairs: Vec<Atom> = pairs.collect();
+        for pair in pairs.as_chunks_mut::<2>().0 {
+            let [target, property] = *pair;
+            if property == x11rb::NONE
+                || !self.put(connection, atoms, text, target, (window, property))?
+            {
+                pair[1] = x11rb::NONE;
+            }
+        }
+        let kind = atoms.ATOM_PAIR;
+        x.change_property32(PropMode::REPLACE, window, list, kind, &pairs)
+            .attempt(what)?
+            .ignore_error();
+        Ok(true)
+    }
+
+    /// Puts the text down as a target asks for, if it can be had so.
     fn put(
         &mut self,
         connection: &Connection,
         atoms: &Atoms,
         (text, since): (&str, Timestamp),
-        request: &SelectionRequestEvent,
-        property: Atom,
+        target: Atom,
+        (window, property): (Window, Atom),
     ) -> Result<bool, Error> {
         let what = "hand out the clipboard's text";
         let x = &connection.x;
-        let window = request.requestor;
         let replace = PropMode::REPLACE;
-        if request.target == atoms.TARGETS {
+        if target == atoms.TARGETS {
             let kind = AtomEnum::ATOM;
             x.change_property32(replace, window, property, kind, &atoms.offered())
                 .attempt(what)?
                 .ignore_error();
             return Ok(true);
         }
-        if request.target == atoms.TIMESTAMP {
+        if target == atoms.TIMESTAMP {
             let kind = AtomEnum::INTEGER;
             x.change_property32(replace, window, property, kind, &[since])
                 .attempt(what)?
                 .ignore_error();
             return Ok(true);
         }
-        let Some((kind, bytes)) = atoms.encode(text, request.target) else {
+        let Some((kind, bytes)) = atoms.encode(text, target) else {
             return Ok(false);
         };
         if bytes.len() <= PIECE.min(x.maximum_request_bytes() / 2) {

@@ -13,7 +13,8 @@ use x11rb::{
     protocol::{
         Event,
         xproto::{
-            AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, Property, Window,
+            AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, PropMode, Property,
+            Window,
         },
     },
     wrapper::ConnectionExt as _,
@@ -182,6 +183,35 @@ impl Theirs {
         x.sync().unwrap();
     }
 
+    /// Asks for several kinds at once, and gives the list back as it was answered.
+    fn read_several(&self, pairs: &[u32]) -> Vec<u32> {
+        let x = &self.client.x;
+        let [clipboard, multiple, list, pair] =
+            ["CLIPBOARD", "MULTIPLE", "LIST", "ATOM_PAIR"].map(|name| self.atom(name));
+        x.change_property32(PropMode::REPLACE, self.window, list, pair, pairs)
+            .unwrap();
+        x.convert_selection(self.window, clipboard, multiple, list, x11rb::CURRENT_TIME)
+            .unwrap();
+        x.flush().unwrap();
+        loop {
+            if let Event::SelectionNotify(event) = x.wait_for_event().unwrap() {
+                assert_eq!(event.property, list);
+                break;
+            }
+        }
+        let answered = x.get_property(false, self.window, list, pair, 0, 1024);
+        let answered = answered.unwrap().reply().unwrap();
+        answered.value32().unwrap().collect()
+    }
+
+    fn bytes(&self, place: &str) -> Vec<u8> {
+        let place = self.atom(place);
+        let cookie = (self.client.x)
+            .get_property(false, self.window, place, AtomEnum::ANY, 0, 1024)
+            .unwrap();
+        cookie.reply().unwrap().value
+    }
+
     /// Reads the clipboard as the protocol says, piece by piece, and tells how many there were.
     fn read_incrementally(&self) -> (usize, Vec<u8>) {
         let x = &self.client.x;
@@ -271,4 +301,50 @@ async fn written_text_is_there_again_after_a_restart() {
     })
     .await;
     assert_eq!(clipboard.read().await.unwrap(), "kept");
+}
+
+#[tokio::test]
+async fn a_picture_is_no_text() {
+    let xvfb = Xvfb::small().await;
+    let (clipboard, _stop) = clipboard(&xvfb);
+    clipboard.write("before".to_owned()).await.unwrap();
+    // It hands out the picture whatever kind it is asked for.
+    let mut owner = xclip(&xvfb, &["-i", "-quiet", "-t", "image/png"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut picture = owner.stdin.take().unwrap();
+    picture.write_all(b"\x89PNG\r\n\x1a\n").await.unwrap();
+    drop(picture);
+    eventually("the picture is there, and no text", async || {
+        clipboard.read().await.unwrap().is_empty()
+    })
+    .await;
+    let targets = paste(&xvfb, "TARGETS").await;
+    assert!(targets.contains("image/png"), "{targets}");
+}
+
+#[tokio::test]
+async fn several_kinds_are_had_with_one_request() {
+    let xvfb = Xvfb::small().await;
+    let (clipboard, _stop) = clipboard(&xvfb);
+    clipboard.write("größer 漢".to_owned()).await.unwrap();
+    let client = Theirs::new(&xvfb);
+    let atom = |name| client.atom(name);
+    let pairs = [
+        (atom("UTF8_STRING"), atom("FIRST")),
+        (atom("image/png"), atom("SECOND")),
+        (atom("STRING"), atom("THIRD")),
+        (atom("MULTIPLE"), atom("FOURTH")),
+    ];
+    let list: Vec<u32> = pairs.iter().flat_map(|&(a, b)| [a, b]).collect();
+    let answered = client.read_several(&list);
+    let expected = [pairs[0].1, 0, pairs[2].1, 0];
+    let places: Vec<u32> = answered.as_chunks::<2>().0.iter().map(|it| it[1]).collect();
+    assert_eq!(places, expected);
+    assert_eq!(client.bytes("FIRST"), "größer 漢".as_bytes());
+    assert_eq!(client.bytes("THIRD"), b"gr\xf6\xdfer ?");
+    let targets = paste(&xvfb, "TARGETS").await;
+    assert!(targets.contains("MULTIPLE"), "{targets}");
 }
