@@ -3,14 +3,14 @@
 # debian:12-slim cannot be pulled. With the tag there already it does nothing.
 #
 #   DOCKER   the client, with its options (docker)
-#   MIRROR   where the packages come from (http://deb.debian.org/debian)
+#   MIRROR   where the packages come from; unset: debootstrap's own default
+#   SOURCES  a file of apt sources for the base; unset: those of this machine for bookworm, or
+#            what MIRROR has where this machine is another
 #   FORCE    1 makes it anew
 set -euo pipefail
 
 tag=${1:-browserd-base:12}
 read -ra docker <<<"${DOCKER:-docker}"
-mirror=${MIRROR:-http://deb.debian.org/debian}
-security=${SECURITY_MIRROR:-http://deb.debian.org/debian-security}
 
 if [ "${FORCE-}" != 1 ] && "${docker[@]}" image inspect "$tag" >/dev/null 2>&1; then
     exit 0
@@ -30,14 +30,30 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
 
-debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$mirror"
+# Debian's own of the sources that apt has here, for this release.
+sources() {
+    # The fields are apt's, not the shell's.
+    # shellcheck disable=SC2016
+    apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)' \
+        'Identifier: Packages' 2>/dev/null |
+        awk '$5 == "Debian" && $3 ~ /^bookworm/ { print $1, $2, $3, $4 }' | sort --unique
+}
+
+debootstrap --variant=minbase --include=ca-certificates bookworm "$root" ${MIRROR:+"$MIRROR"}
+
+list=$root/etc/apt/sources.list
+if [ -n "${SOURCES-}" ]; then
+    cp "$SOURCES" "$list"
+elif [ -z "${MIRROR-}" ] && [ -n "$(sources)" ]; then
+    sources >"$list"
+else
+    # Beside the release there are its updates and the fixes of security holes.
+    sed --in-place --regexp-extended \
+        's|^(deb \S+)/debian/? bookworm main.*|&\n\1/debian bookworm-updates main\n\1/debian-security bookworm-security main|' \
+        "$list"
+fi
 
 # As the official slim image has it: what a container never reads is not unpacked.
-cat >"$root/etc/apt/sources.list" <<END
-deb $mirror bookworm main
-deb $mirror bookworm-updates main
-deb $security bookworm-security main
-END
 cat >"$root/etc/dpkg/dpkg.cfg.d/slim" <<'END'
 path-exclude /usr/share/doc/*
 path-include /usr/share/doc/*/copyright
