@@ -279,6 +279,68 @@ pub(crate) async fn the_clipboard_is_shared_with_the_page(_: Suite) -> Outcome {
     desk.close().await
 }
 
+pub(crate) async fn names_of_keys_mean_what_the_page_sees(_: Suite) -> Outcome {
+    let mut desk = Desk::open().await?;
+    desk.script(
+        "window.seen = []; addEventListener('keydown', e => { \
+         const held = (e.ctrlKey ? 'C' : '') + (e.shiftKey ? 'S' : '') + (e.altKey ? 'A' : '') \
+           + (e.metaKey ? 'M' : ''); \
+         const itself = ['Control', 'Shift', 'Alt', 'Meta'].includes(e.key); \
+         seen.push(`${itself ? '' : held} ${e.key}`); e.preventDefault(); }, true)",
+    )
+    .await?;
+    for (key, names) in [
+        (" Escape", "ESC,esc,Escape"),
+        (" Enter", "ENTER,enter,Return,NumpadEnter"),
+        (" PageDown", "PAGEDOWN,page_down,PgDn,PageDown,Next"),
+        (" ArrowLeft", "ARROWLEFT,ArrowLeft,LEFT,left"),
+        (" ArrowDown", "ArrowDown,DOWN,arrow down"),
+        (" ArrowUp", "UP,up"),
+        (" Backspace", "BACKSPACE,Backspace,BackSpace"),
+        (" Delete", "DEL,delete"),
+        (" Insert", "insert,INS"),
+        (" Tab", "tab,TAB"),
+        ("  ", "SPACE,space,Spacebar"),
+        (" Meta", "CMD,META,win,Super_L"),
+        (" Alt", "OPTION,alt"),
+        (" Control", "CTRL,control"),
+        (" ContextMenu", "ContextMenu,apps"),
+        (" PrintScreen", "PRINTSCREEN,Print"),
+        (" CapsLock", "caps_lock,CapsLock"),
+        (" a", "KeyA,a"),
+        (" 1", "Digit1,1"),
+        (" [", "BracketLeft,["),
+    ] {
+        for name in names.split(',') {
+            desk.script("seen.length = 0").await?;
+            desk.act("press_key", &json!({"keys": [name]})).await?;
+            let wanted = json!([key]);
+            assert_eventually!(within: Duration::from_secs(10), "the key is seen", {
+                let seen = desk.script("seen").await?;
+                if seen == wanted { Ok(()) } else { Err((name, seen)) }
+            });
+        }
+    }
+    for (keys, held, wanted) in [
+        (json!(["CTRL+A"]), json!([]), json!([" Control", "C a"])),
+        (json!(["Ctrl + l"]), json!([]), json!([" Control", "C l"])),
+        (json!(["CTRL", "A"]), json!([]), json!([" Control", "C a"])),
+        (json!(["A"]), json!(["ctrl"]), json!([" Control", "C a"])),
+        (json!(["cmd+c"]), json!([]), json!([" Meta", "M c"])),
+        (json!(["A", "b"]), json!([]), json!([" Shift", "S A", " b"])),
+    ] {
+        desk.script("seen.length = 0").await?;
+        let body = json!({"keys": keys, "hold_keys": held});
+        let batch = json!({"actions": [{"type": "press_key", "press_key": body}]});
+        desk.act("batch", &batch).await?;
+        assert_eventually!(within: Duration::from_secs(10), "the combination is seen", {
+            let seen = desk.script("seen").await?;
+            if seen == wanted { Ok(()) } else { Err((keys.clone(), seen)) }
+        });
+    }
+    desk.close().await
+}
+
 pub(crate) async fn combinations_reach_the_browser_itself(_: Suite) -> Outcome {
     let desk = Desk::open().await?;
     desk.act("press_key", &json!({"keys": ["Ctrl+t"]})).await?;

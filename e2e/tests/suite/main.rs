@@ -99,6 +99,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             nothing_stays_down_when_a_client_goes_away
             screenshots_show_the_page_at_any_size
             the_clipboard_is_shared_with_the_page
+            names_of_keys_mean_what_the_page_sees
             combinations_reach_the_browser_itself
             a_screenshot_waits_for_no_batch
             what_lies_outside_is_refused_and_nothing_pressed
