@@ -28,7 +28,8 @@ pub struct PatchDisplayRequest {
     /// 60 for every other size.
     #[schema(minimum = 1, maximum = 240)]
     pub refresh_rate: Option<u16>,
-    /// Refuse while a viewer or a recording is active.
+    /// Refuse while a viewer or a recording is active. This daemon serves neither, so there is never
+    /// one, and it changes nothing.
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub require_idle: bool,

@@ -38,7 +38,6 @@ pub(crate) async fn get_display(State(app): State<App>) -> Result<Json<DisplayCo
     responses(
         (status = 200, description = "The new size", body = DisplayConfig),
         (status = 400, description = "Out of range, or nothing to change", body = Error),
-        (status = 409, description = "A viewer or a recording is active", body = Error),
         (status = 501, description = "There is no X display, or it cannot be resized", body = Error),
         (status = 503, description = "The X server does not answer now", body = Error),
         (status = "default", description = "Any other failure", body = Error)
