@@ -279,6 +279,30 @@ pub(crate) async fn the_clipboard_is_shared_with_the_page(_: Suite) -> Outcome {
     desk.close().await
 }
 
+/// What a page sees of a key, and the names by which it is pressed.
+const NAMES: [(&str, &str); 20] = [
+    (" Escape", "ESC,esc,Escape"),
+    (" Enter", "ENTER,enter,Return,NumpadEnter"),
+    (" PageDown", "PAGEDOWN,page_down,PgDn,PageDown,Next"),
+    (" ArrowLeft", "ARROWLEFT,ArrowLeft,LEFT,left"),
+    (" ArrowDown", "ArrowDown,DOWN,arrow down"),
+    (" ArrowUp", "UP,up"),
+    (" Backspace", "BACKSPACE,Backspace,BackSpace"),
+    (" Delete", "DEL,delete"),
+    (" Insert", "insert,INS"),
+    (" Tab", "tab,TAB"),
+    ("  ", "SPACE,space,Spacebar"),
+    (" Meta", "CMD,META,win,Super_L"),
+    (" Alt", "OPTION,alt"),
+    (" Control", "CTRL,control"),
+    (" ContextMenu", "ContextMenu,apps"),
+    (" PrintScreen", "PRINTSCREEN,Print"),
+    (" CapsLock", "caps_lock,CapsLock"),
+    (" a", "KeyA,a"),
+    (" 1", "Digit1,1"),
+    (" [", "BracketLeft,["),
+];
+
 pub(crate) async fn names_of_keys_mean_what_the_page_sees(_: Suite) -> Outcome {
     let mut desk = Desk::open().await?;
     desk.script(
@@ -289,28 +313,7 @@ pub(crate) async fn names_of_keys_mean_what_the_page_sees(_: Suite) -> Outcome {
          seen.push(`${itself ? '' : held} ${e.key}`); e.preventDefault(); }, true)",
     )
     .await?;
-    for (key, names) in [
-        (" Escape", "ESC,esc,Escape"),
-        (" Enter", "ENTER,enter,Return,NumpadEnter"),
-        (" PageDown", "PAGEDOWN,page_down,PgDn,PageDown,Next"),
-        (" ArrowLeft", "ARROWLEFT,ArrowLeft,LEFT,left"),
-        (" ArrowDown", "ArrowDown,DOWN,arrow down"),
-        (" ArrowUp", "UP,up"),
-        (" Backspace", "BACKSPACE,Backspace,BackSpace"),
-        (" Delete", "DEL,delete"),
-        (" Insert", "insert,INS"),
-        (" Tab", "tab,TAB"),
-        ("  ", "SPACE,space,Spacebar"),
-        (" Meta", "CMD,META,win,Super_L"),
-        (" Alt", "OPTION,alt"),
-        (" Control", "CTRL,control"),
-        (" ContextMenu", "ContextMenu,apps"),
-        (" PrintScreen", "PRINTSCREEN,Print"),
-        (" CapsLock", "caps_lock,CapsLock"),
-        (" a", "KeyA,a"),
-        (" 1", "Digit1,1"),
-        (" [", "BracketLeft,["),
-    ] {
+    for (key, names) in NAMES {
         for name in names.split(',') {
             desk.script("seen.length = 0").await?;
             desk.act("press_key", &json!({"keys": [name]})).await?;
