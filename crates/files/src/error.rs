@@ -222,7 +222,7 @@ pub enum OsKind {
     IsDirectory,
     /// `ENOTDIR`.
     NotDirectory,
-    /// A device, pipe or socket where a file is meant.
+    /// A device, pipe or socket where a file is meant, or what acts as one.
     NotFile,
     /// `EACCES`, `EPERM`, `EROFS`.
     PermissionDenied,
@@ -257,7 +257,8 @@ impl OsKind {
             Errno::NOTEMPTY => Self::NotEmpty,
             Errno::ISDIR => Self::IsDirectory,
             Errno::NOTDIR => Self::NotDirectory,
-            Errno::NXIO | Errno::NODEV => Self::NotFile,
+            // `/proc/kmsg` and its like are regular files by their mode alone.
+            Errno::NXIO | Errno::NODEV | Errno::AGAIN | Errno::SPIPE => Self::NotFile,
             Errno::ACCESS | Errno::PERM | Errno::ROFS => Self::PermissionDenied,
             Errno::NOSPC | Errno::DQUOT => Self::NoSpace,
             Errno::FBIG => Self::FileTooLarge,

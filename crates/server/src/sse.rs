@@ -12,7 +12,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,13 @@ pub(crate) fn response(source: impl Source, stop: CancellationToken) -> Response
     ];
     let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
     (headers, Body::from_stream(body)).into_response()
+}
+
+/// The answer to a client that has had all of a stream that is over: an `EventSource`, which
+/// connects again after each end, stops at this status and at no 200 (HTML standard, "server-sent
+/// events", the event stream's reconnection).
+pub(crate) fn nothing_more() -> Response {
+    StatusCode::NO_CONTENT.into_response()
 }
 
 /// Where a stream shall go on: the header `Last-Event-ID` or the parameter `last_event_id`.

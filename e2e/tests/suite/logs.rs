@@ -84,6 +84,13 @@ pub(crate) async fn history_and_resuming(_: Suite) -> Outcome {
     assert_eq!(line(&mut events).await?, "new");
     assert_eq!(next(&mut events).await?, None);
 
+    // Behind the last line of a log that is not followed, there is nothing to connect again for.
+    let mut events = Events::open(at, &once(""), None).await?;
+    let (id, _) = next(&mut events).await?.context("the stream ended")?;
+    let refused = Events::open(at, &once(""), Some(&id)).await;
+    let refused = refused.err().context("a stream behind the end")?;
+    assert!(refused.to_string().contains("204"), "{refused}");
+
     // A long line comes in pieces.
     fs::write(
         &path,
@@ -122,6 +129,12 @@ pub(crate) async fn logs_that_cannot_be_are_named(_: Suite) -> Outcome {
         ("source=other", 400, "source"),
         ("source=path", 400, "path: "),
         ("source=supervisor", 400, "supervisor_process: "),
+        (
+            "source=path&path=/proc/kmsg&follow=false",
+            400,
+            "/proc/kmsg",
+        ),
+        ("source=path&path=/proc/kmsg", 400, "/proc/kmsg"),
         ("source=path&path=relative", 400, "is not absolute"),
         ("source=path&path=/a/../b", 400, "path: "),
         ("source=path&path=/none&follow=false", 404, "/none"),

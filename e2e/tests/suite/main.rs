@@ -127,6 +127,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
         }
         streams {
             output_that_nobody_reads_costs_nothing
+            behind_the_exit_there_is_nothing
             one_reader_gets_every_byte
             two_readers_get_every_byte
             a_reader_that_is_cut_off_goes_on_where_it_was

@@ -135,6 +135,22 @@ pub(crate) async fn a_reader_that_is_cut_off_goes_on_where_it_was(_: Suite) -> O
     Ok(())
 }
 
+pub(crate) async fn behind_the_exit_there_is_nothing(_: Suite) -> Outcome {
+    let daemon = daemon().await?;
+    let process = daemon.at.api.spawn_script("echo out").await?;
+    let mut events = process.output(None).await?;
+    let output = events.next().await?.context("no output")?;
+    let exit = events.next().await?.context("no exit")?;
+    assert_eq!(exit.json()?["event"], "exit");
+    // Who has only the last piece of output is told of the exit.
+    let mut events = process.output(Some(&output.id)).await?;
+    assert_eq!(events.next().await?.context("no exit")?.id, exit.id);
+    let refused = process.output(Some(&exit.id)).await;
+    let refused = refused.err().context("a stream behind the exit")?;
+    assert!(format!("{refused:#}").contains("204"), "{refused:#}");
+    Ok(())
+}
+
 pub(crate) async fn output_that_nobody_reads_costs_nothing(_: Suite) -> Outcome {
     const KEPT: u64 = 64 << 20;
     let daemon = daemon().await?;
@@ -173,7 +189,7 @@ pub(crate) async fn output_that_nobody_reads_costs_nothing(_: Suite) -> Outcome 
     let (id, exit) = last.context("no event at all")?;
     assert_eq!(exit["signal"], "SIGKILL");
     assert_eq!(gaps, 1);
-    assert_eq!(id, format!("{}.0", stdout + gone));
+    assert_eq!(id, format!("{}.0.exit", stdout + gone));
     assert!(
         (KEPT / 2..=KEPT).contains(&stdout),
         "{stdout} bytes are kept"

@@ -20,7 +20,10 @@ impl From<Error> for ApiError {
                     io::ErrorKind::NotADirectory => {
                         Self::bad_request(message("a part of its path is not a directory"))
                     }
-                    io::ErrorKind::InvalidInput => {
+                    // `/proc/kmsg` and its like are regular files by their mode alone.
+                    io::ErrorKind::InvalidInput
+                    | io::ErrorKind::NotSeekable
+                    | io::ErrorKind::WouldBlock => {
                         Self::bad_request(message("it is not a regular file"))
                     }
                     io::ErrorKind::InvalidFilename => {

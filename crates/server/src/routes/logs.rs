@@ -45,6 +45,7 @@ const BATCH_BYTES: usize = 64 * 1024;
     responses(
         (status = 200, description = "Each event's data is one of these", body = LogEvent,
             content_type = "text/event-stream"),
+        (status = 204, description = "Nothing comes behind the event, and `follow` is false"),
         (status = 400, description = "A parameter is missing, or the path is no file",
             body = Error),
         (status = 404, description = "No such file or program, and `follow` is false",
@@ -77,12 +78,16 @@ pub(crate) async fn stream_logs(
     };
     let mut source = Source {
         input,
+        follow: parameters.follow,
         last: last.unwrap_or_default(),
         text: Vec::new(),
         broken: None,
         over: false,
     };
     source.begin().await?;
+    if source.over && last.is_some() {
+        return Ok(sse::nothing_more());
+    }
     Ok(sse::response(source, app.streams.clone()))
 }
 
@@ -190,6 +195,7 @@ enum Input {
 /// A log's lines as they are sent.
 struct Source {
     input: Input,
+    follow: bool,
     last: Place,
     /// Events that were read and are not sent yet.
     text: Vec<u8>,
@@ -230,13 +236,19 @@ impl sse::Source for Source {
 
 impl Source {
     /// Finds where to begin, before the answer: what is written once a client has it must be
-    /// told. A follower always has a first event at hand.
+    /// told. A follower always has a first event at hand, and one that does not wait for more
+    /// has a line or its end.
     async fn begin(&mut self) -> Result<()> {
-        if let Input::Follower(follower) = &mut self.input {
-            match follower.next().await? {
-                Some(event) => self.take(event),
-                None => self.over = true,
-            }
+        let Input::Follower(follower) = &mut self.input else {
+            return Ok(());
+        };
+        let mut event = follower.next().await?;
+        while !self.follow && matches!(event, Some(browserd_follow::Event::State(_))) {
+            event = follower.next().await?;
+        }
+        match event {
+            Some(event) => self.take(event),
+            None => self.over = true,
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use browserd_api::{
         StdinRequest, StdinResult,
     },
 };
-use browserd_process::{End, Identity, Offsets, Outcome, Process, Request, Signal, Size};
+use browserd_process::{End, Identity, Outcome, Process, Request, Signal, Size};
 
 use crate::{
     app::App,
@@ -141,7 +141,8 @@ pub(crate) async fn get_process_status(
 ///
 /// All of it from its first byte, or from behind `Last-Event-ID`, which is
 /// `<stdout bytes>.<stderr bytes>`. Output that is not kept any more is told as a `gap`. The
-/// last event is `exit`. Any number of readers gets all of it; one that reads slowly holds up
+/// last event is `exit`, and behind its id there is nothing: 204, at which an `EventSource` stops
+/// to connect again. Any number of readers gets all of it; one that reads slowly holds up
 /// nobody else.
 #[utoipa::path(
     get,
@@ -155,6 +156,7 @@ pub(crate) async fn get_process_status(
     responses(
         (status = 200, description = "Server-sent events, each with one `OutputEvent`",
          content_type = "text/event-stream", body = OutputEvent),
+        (status = 204, description = "The event was the exit: nothing more comes"),
         (status = 400, description = "The id of the event is none of this process", body = Error),
         (status = 404, description = "There is no such process", body = Error),
         (status = 429, description = "The process has too many streams already", body = Error),
@@ -167,13 +169,16 @@ pub(crate) async fn stream_process_output(
     Resume(last_event_id): Resume,
 ) -> Result<Response> {
     let process = app.domains.process.get(process_id)?;
-    let from = match last_event_id {
+    let from: output::Place = match last_event_id {
         Some(id) => id
             .parse()
             .map_err(|error| ApiError::bad_request(format!("last_event_id: {error}")))?,
-        None => Offsets::default(),
+        None => output::Place::default(),
     };
-    let reader = process.output(from)?;
+    let reader = process.output(from.offsets)?;
+    if from.is_exit && process.end().is_some() {
+        return Ok(sse::nothing_more());
+    }
     let output = output::Output::new(process, reader);
     Ok(sse::response(output, app.streams.clone()))
 }

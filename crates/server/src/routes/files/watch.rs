@@ -50,7 +50,8 @@ pub(crate) async fn start_watch(
 /// Stream the events of a watch
 ///
 /// Begins with the oldest event that is kept, or right behind `Last-Event-ID`. What is not kept
-/// any more is told by a `gap`.
+/// any more is told by a `gap`. An id that the watch has not come to yet counts as that of its
+/// newest event.
 #[utoipa::path(
     get,
     path = "/fs/watch/{watch_id}/events",

@@ -1,6 +1,6 @@
 //! The output of a process as server-sent events.
 
-use std::{io::Write as _, time::SystemTime};
+use std::{io::Write as _, str::FromStr, time::SystemTime};
 
 use base64_simd::STANDARD;
 use browserd_api::process::{ErrorName, ExitName, GapName, OutputEvent, OutputStream};
@@ -10,6 +10,30 @@ use crate::{
     sse::{Event, Source},
     time::rfc3339,
 };
+
+/// What the id of the exit has behind its offsets. The last piece of output has the same offsets,
+/// and who has only that must still be told of the exit.
+const EXIT: &str = ".exit";
+
+/// The id of an event of a process, by which a stream goes on behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) offsets: Offsets,
+    /// Nothing comes behind it.
+    pub(super) is_exit: bool,
+}
+
+impl FromStr for Place {
+    type Err = <Offsets as FromStr>::Err;
+
+    fn from_str(id: &str) -> Result<Self, Self::Err> {
+        let offsets = id.strip_suffix(EXIT);
+        Ok(Self {
+            offsets: offsets.unwrap_or(id).parse()?,
+            is_exit: offsets.is_some(),
+        })
+    }
+}
 
 /// One reader's events, from its place to the exit.
 pub(super) struct Output {
@@ -60,7 +84,8 @@ impl Source for Output {
                     exit_code: end.exit.code(),
                     signal: end.exit.signal().map(|signal| signal.to_string()),
                 };
-                Some(Event::new(self.reader.place(), &event))
+                let id = format_args!("{}{EXIT}", self.reader.place());
+                Some(Event::new(id, &event))
             }
         }
     }
@@ -106,6 +131,20 @@ mod tests {
     use browserd_api::Base64;
 
     use super::*;
+
+    #[test]
+    fn the_exit_has_an_id_of_its_own() {
+        let offsets = Offsets {
+            stdout: 3,
+            stderr: 1,
+        };
+        for (id, is_exit) in [("3.1", false), ("3.1.exit", true)] {
+            assert_eq!(id.parse(), Ok(Place { offsets, is_exit }));
+        }
+        for id in [".exit", "3.exit", "3.1.exit.exit", "3.1.", "3.1.end"] {
+            assert!(id.parse::<Place>().is_err(), "{id}");
+        }
+    }
 
     #[test]
     fn data_written_by_hand_is_the_wire_type() {
