@@ -4,6 +4,7 @@
 //! an archive says cannot lead out, not even for a moment.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Read, Write},
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
@@ -13,7 +14,7 @@ use std::{
 use rustix::{
     fs::{
         AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fchmod, futimens,
-        linkat, mkdirat, openat, statat, symlinkat, syncfs, utimensat,
+        linkat, mkdirat, openat, readlinkat, statat, symlinkat, syncfs, unlinkat, utimensat,
     },
     io::Errno,
 };
@@ -113,7 +114,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Makes a file of what `content` gives, which must be `size` bytes.
+    /// Makes a file of what `content` gives, which must be `size` bytes. As with the other kinds,
+    /// what an archive had under that name before is replaced, unless it is a directory.
     pub(super) fn file(
         &mut self,
         path: &Path,
@@ -125,6 +127,7 @@ impl Stage {
         let made = self.walker.parent(path, |dir, name| {
             let flags =
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            clear(dir, name)?;
             openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
         });
         let mut file = File::from(self.made(path, made)?);
@@ -160,9 +163,10 @@ impl Stage {
     ) -> Result<()> {
         self.check_length(path)?;
         self.tally.add_name(path.as_os_str().len() + target.len())?;
-        let target = PathBuf::from(std::ffi::OsStr::from_bytes(target));
+        let target = PathBuf::from(OsStr::from_bytes(target));
         let times = attributes.times();
         let made = self.walker.parent(path, |dir, name| {
+            clear(dir, name)?;
             symlinkat(&target, dir, name)?;
             utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)
         });
@@ -171,28 +175,42 @@ impl Stage {
         Ok(())
     }
 
-    /// Makes another name of a file that the archive had before.
+    /// Makes another name of a file or a symbolic link that the archive had before.
     pub(super) fn hard_link(&mut self, path: &Path, target: &Path) -> Result<()> {
         self.check_length(path)?;
         let linked = self.walker.parent(target, |dir, name| {
-            let kind =
-                FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);
-            // The other name of a symbolic link would lead elsewhere than the first.
-            if kind != FileType::RegularFile {
-                return Err(Errno::INVAL);
-            }
-            Ok((rustix::io::fcntl_dupfd_cloexec(dir, 0)?, name.to_owned()))
+            let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let leads = match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => None,
+                FileType::Symlink => Some(readlinkat(dir, name, Vec::new())?),
+                _ => return Err(Errno::INVAL),
+            };
+            let dir = rustix::io::fcntl_dupfd_cloexec(dir, 0)?;
+            Ok((dir, name.to_owned(), leads))
         });
-        let Ok((from, from_name)) = linked else {
+        let Ok((from, from_name, leads)) = linked else {
             let (path, target) = (shorten(path.as_os_str()), shorten(target.as_os_str()));
             return Err(Error::bad_archive(format!(
                 "the hard link {path:?} is to {target:?}, which is no file of the archive"
             )));
         };
+        // `tar` writes one where the same file is named twice.
+        if path == target {
+            return Ok(());
+        }
         let made = self.walker.parent(path, |dir, name| {
+            clear(dir, name)?;
             linkat(&from, &from_name, dir, name, AtFlags::empty())
         });
-        self.made(path, made)
+        self.made(path, made)?;
+        if let Some(leads) = leads {
+            // From here it may lead elsewhere than under its first name.
+            let leads = PathBuf::from(OsStr::from_bytes(leads.as_bytes()));
+            let bytes = path.as_os_str().len() + leads.as_os_str().len();
+            self.tally.add_name(bytes)?;
+            self.links.push((path.to_owned(), leads));
+        }
+        Ok(())
     }
 
     /// Puts everything in its place. Returns how many entries there were.
@@ -223,6 +241,10 @@ impl Stage {
                 .ok()
         };
         for (link, target) in &self.links {
+            // A later entry took its place.
+            if fs::read_link(self.temp.path().join(link)).ok().as_ref() != Some(target) {
+                continue;
+            }
             if leads_out(&self.dest, link, target, read) {
                 let (link, target) = (shorten(link.as_os_str()), shorten(target.as_os_str()));
                 return Err(Error::bad_archive(format!(
@@ -249,6 +271,16 @@ impl Stage {
         };
         let name = shorten(path.as_os_str());
         Error::bad_archive(format!("the entry {name:?} {why}"))
+    }
+}
+
+/// Takes away what an earlier entry made: of entries with the same name the last one counts, as
+/// with `tar` and `unzip`.
+fn clear(dir: &OwnedFd, name: &OsStr) -> rustix::io::Result<()> {
+    match unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::ISDIR) => Err(Errno::EXIST),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -319,7 +351,7 @@ impl Walker {
     fn parent<T>(
         &mut self,
         path: &Path,
-        work: impl FnOnce(&OwnedFd, &std::ffi::OsStr) -> rustix::io::Result<T>,
+        work: impl FnOnce(&OwnedFd, &OsStr) -> rustix::io::Result<T>,
     ) -> rustix::io::Result<T> {
         let dir = self.open(path.parent().unwrap_or_else(|| Path::new("")), true)?;
         work(dir, path.file_name().ok_or(Errno::ISDIR)?)

@@ -21,6 +21,10 @@ use crate::{Error, Result, path::shorten};
 
 /// Between two entries there are headers and extended headers, no more than this.
 const MAX_HEADER_BYTES: u64 = 1024 * 1024;
+/// The label of a volume, by GNU tar.
+const LABEL: u8 = b'V';
+/// A directory in an incremental archive of GNU tar.
+const INCREMENTAL_DIRECTORY: u8 = b'D';
 /// Behind the last entry there are zeros, no more than this.
 const MAX_TRAILER_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -58,10 +62,16 @@ fn unpack_entry(
 ) -> Result<()> {
     let name = entry.path_bytes().into_owned();
     let kind = entry.header().entry_type();
-    if kind == EntryType::XGlobalHeader {
+    // A volume's label is no file.
+    if kind == EntryType::XGlobalHeader || kind.as_byte() == LABEL {
         return Ok(());
     }
     let shown = shorten(OsStr::from_bytes(&name));
+    if let Some(what) = unsupported(entry)? {
+        return Err(Error::bad_archive(format!(
+            "the entry {shown:?} is {what}, which is not supported"
+        )));
+    }
     let Some(path) = entry_path(&name, strip_components)? else {
         return Ok(());
     };
@@ -74,12 +84,10 @@ fn unpack_entry(
     };
     match kind {
         EntryType::Directory => stage.directory(&path, attributes),
+        // Its content is a list of names, for those who restore increments.
+        _ if kind.as_byte() == INCREMENTAL_DIRECTORY => stage.directory(&path, attributes),
         // Old archives mark directories by their name.
         EntryType::Regular if name.ends_with(b"/") => stage.directory(&path, attributes),
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            let size = entry.size();
-            stage.file(&path, attributes, size, entry)
-        }
         EntryType::Symlink => stage.symlink(&path, &target()?, attributes),
         EntryType::Link => {
             let target = target()?;
@@ -88,15 +96,46 @@ fn unpack_entry(
             })?;
             stage.hard_link(&path, &to)
         }
-        _ => Err(Error::bad_archive(format!(
+        EntryType::Char | EntryType::Block | EntryType::Fifo => Err(Error::bad_archive(format!(
             "the entry {shown:?} is neither a file, a directory nor a link"
         ))),
+        // A type that is not known is a regular file, by the ustar format of POSIX.
+        _ => {
+            let size = entry.size();
+            stage.file(&path, attributes, size, entry)
+        }
     }
+}
+
+/// What an entry is that would come out as something else than it was.
+fn unsupported(entry: &mut Entry<'_, impl Read>) -> Result<Option<&'static str>> {
+    let what = match entry.header().entry_type().as_byte() {
+        b'A' => Some("an access control list of Solaris"),
+        b'E' => Some("an extended attribute of Solaris"),
+        b'I' => Some("an inode without content"),
+        b'M' => Some("the rest of a file from another volume"),
+        b'N' => Some("a list of long names of an old GNU tar"),
+        b'X' => Some("an extended header of Solaris"),
+        _ => None,
+    };
+    if what.is_some() {
+        return Ok(what);
+    }
+    let Some(extensions) = entry.pax_extensions().map_err(not_whole)? else {
+        return Ok(None);
+    };
+    for extension in extensions {
+        let extension = extension.map_err(not_whole)?;
+        if extension.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(Some("a sparse file in pax format"));
+        }
+    }
+    Ok(None)
 }
 
 fn attributes(entry: &mut Entry<'_, impl Read>) -> io::Result<Attributes> {
     let mut modified = Timespec {
-        tv_sec: i64::try_from(entry.header().mtime()?).unwrap_or(i64::MAX),
+        tv_sec: header_time(entry.header())?,
         tv_nsec: 0,
     };
     let mode = entry.header().mode()?;
@@ -115,6 +154,15 @@ fn attributes(entry: &mut Entry<'_, impl Read>) -> io::Result<Attributes> {
         mode,
         modified: Some(modified),
     })
+}
+
+/// The time in the header itself. GNU tar writes one before 1970 as a number of two's complement
+/// to the base 256, whose first byte is 255; the crate knows none that is negative.
+fn header_time(header: &tar::Header) -> io::Result<i64> {
+    match header.as_old().mtime {
+        [0xff, 0xff, 0xff, 0xff, seconds @ ..] => Ok(i64::from_be_bytes(seconds)),
+        _ => Ok(i64::try_from(header.mtime()?).unwrap_or(i64::MAX)),
+    }
 }
 
 /// A time as pax headers write it: seconds, with a fraction or without.

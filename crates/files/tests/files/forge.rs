@@ -121,6 +121,13 @@ impl TarEntry {
         Self { header, data }
     }
 
+    /// With the field of the time as it is given.
+    pub(crate) fn modified(mut self, field: [u8; 12]) -> Self {
+        self.header.as_old_mut().mtime = field;
+        self.header.set_cksum();
+        self
+    }
+
     pub(crate) fn link(name: impl AsRef<[u8]>, kind: EntryType, target: impl AsRef<[u8]>) -> Self {
         let target = target.as_ref();
         let mut entry = Self::new(name, kind, b"");
@@ -139,6 +146,19 @@ pub(crate) fn tar(entries: &[TarEntry]) -> Vec<u8> {
     }
     archive.extend([0; 1024]);
     archive
+}
+
+/// The records of an extended header of pax.
+pub(crate) fn pax(records: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut data = Vec::new();
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        let length = (rest..).find(|it| rest + it.to_string().len() == *it);
+        data.extend(format!("{} {key}=", length.unwrap()).as_bytes());
+        data.extend(*value);
+        data.push(b'\n');
+    }
+    data
 }
 
 pub(crate) fn compress(data: &[u8]) -> Vec<u8> {

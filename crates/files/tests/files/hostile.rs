@@ -8,7 +8,7 @@ use browserd_files::{ArchiveKind, Error, PackFormat};
 use tar::EntryType;
 
 use crate::{
-    forge::{FILE, LINK, TarEntry, ZipEntry, compress, tar, zip},
+    forge::{FILE, LINK, TarEntry, ZipEntry, compress, pax, tar, zip},
     support::{Place, contents, pack, unpack},
 };
 
@@ -178,16 +178,26 @@ async fn bad_tar_archives() {
         &[dir("d"), link("l", "d"), file("l/evil")],
     );
     add("a file and below it", &[file("f"), file("f/evil")]);
-    add("the same name", &[file("twice"), file("twice")]);
+    add("a file, then a directory", &[file("twice"), dir("twice")]);
+    add("a directory, then a file", &[dir("twice"), file("twice")]);
     add(
-        "a link over a file",
-        &[file("twice"), link("twice", "good")],
+        "a file, then a link out",
+        &[file("twice"), link("twice", "../outside")],
     );
     add("a hard link to what is not there", &[hard("l", "file")]);
     add(
-        "a hard link to a link",
-        &[link("a", "good"), hard("b", "a")],
+        "a hard link to a link, which leads out from there",
+        &[dir("d"), link("d/a", "../good"), hard("b", "d/a")],
     );
+    for kind in *b"AEIMNX" {
+        let kind = EntryType::new(kind);
+        add(&format!("{kind:?}"), &[TarEntry::new("f", kind, b"")]);
+    }
+    for key in ["major", "map", "size", "numblocks"] {
+        let records = pax(&[(&format!("GNU.sparse.{key}"), b"1")]);
+        let extended = TarEntry::new("PaxHeaders/x", EntryType::XHeader, &records);
+        add(&format!("sparse by {key}"), &[extended, file("f")]);
+    }
     add("a hard link to a directory", &[dir("d"), hard("b", "d")]);
     for kind in [EntryType::Char, EntryType::Block, EntryType::Fifo] {
         add(

@@ -5,6 +5,7 @@
 mod archives;
 mod bad_input;
 mod deep;
+mod dialects;
 mod forge;
 mod hostile;
 mod invariants;
