@@ -117,11 +117,12 @@ pub(crate) struct DevTools {
     /// Seconds that a new connection waits while Chromium restarts
     #[arg(long, env = "DEVTOOLS_WAIT_SEC", default_value = "10", value_parser = parse::seconds_or_zero)]
     pub(crate) devtools_wait_sec: u64,
-    /// Seconds between pings to a client; 0 sends none
+    /// Seconds between pings to a client, which keep gateways awake; 0 sends none
     #[arg(long, env = "DEVTOOLS_PING_SEC", default_value = "20", value_parser = parse::seconds_or_zero)]
     pub(crate) devtools_ping_sec: u64,
-    /// Seconds after which a client without a sign of life is dropped
-    #[arg(long, env = "DEVTOOLS_PEER_TIMEOUT_SEC", default_value = "60", value_parser = parse::seconds)]
+    /// Seconds in which a peer must acknowledge what it is sent, and make room for what waits, on
+    /// every port (TCP user timeout). An unanswered ping ends nothing
+    #[arg(long, env = "DEVTOOLS_PEER_TIMEOUT_SEC", default_value = "180", value_parser = parse::seconds)]
     pub(crate) devtools_peer_timeout_sec: u64,
     /// Log direction, opcode and length of every frame
     #[arg(long, env = "LOG_CDP_MESSAGES", default_value = "false", value_parser = parse::boolean,

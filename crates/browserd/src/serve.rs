@@ -97,6 +97,7 @@ fn server_config(settings: &Serve) -> browserd_server::Config {
         limits: Limits {
             connections: settings.ports.max_connections,
             header_timeout: Duration::from_secs(settings.ports.header_timeout_sec),
+            peer_timeout: Duration::from_secs(devtools.devtools_peer_timeout_sec),
             json_body_bytes: settings.ports.max_json_bytes,
         },
         rules: Rules {
@@ -106,7 +107,6 @@ fn server_config(settings: &Serve) -> browserd_server::Config {
         devtools_wait: Duration::from_secs(devtools.devtools_wait_sec),
         relay: relay::Options {
             ping_every: (!ping.is_zero()).then_some(ping),
-            peer_timeout: Some(Duration::from_secs(devtools.devtools_peer_timeout_sec)),
             log_frames: devtools.log_cdp_messages,
         },
         data_dir: settings.profile.browser_data_dir.clone(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! relaying ──both closes passed, upstream ended, stop, bad header──► telling ──► lingering
-//!     └──client gone, peer timeout, cut within a frame────────────────────────────► ended
+//!     └──client gone, cut within a frame──────────────────────────────────────────► ended
 //! ```
 //!
 //! One task moves both directions and allocates nothing per message. It looks at frame
@@ -36,10 +36,10 @@ const BOUNDARY_WAIT: Duration = Duration::from_secs(2);
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 /// How long Chromium's last bytes are waited for, once it takes no more.
 const UPSTREAM_WAIT: Duration = Duration::from_secs(1);
-/// Ticks in the shorter of ping interval and peer timeout: the timeout is late by at most one.
-const TICKS: u32 = 4;
-/// The tick where there is nothing to tick for.
-const MAX_TICK: Duration = Duration::from_secs(24 * 60 * 60);
+/// The least time from ping to ping.
+const LEAST_PING: Duration = Duration::from_millis(1);
+/// The time from ping to ping where none is sent.
+const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One side of a session, its WebSocket handshake done.
 #[derive(Debug)]
@@ -53,11 +53,9 @@ pub struct Leg<S> {
 /// What a session is run with.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// How often the client is pinged; `None` for never.
+    /// How often the client is pinged, which keeps gateways awake; `None` for never. Nothing is
+    /// made of a missing answer: a client whose thread is busy gives none, and is alive.
     pub ping_every: Option<Duration>,
-    /// How long a client may give no sign of life; `None` for ever. A client that is never
-    /// pinged need not give one, but while bytes wait for it.
-    pub peer_timeout: Option<Duration>,
     /// Whether every frame's header is logged.
     pub log_frames: bool,
 }
@@ -66,14 +64,13 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ping_every: Some(Duration::from_secs(20)),
-            peer_timeout: Some(Duration::from_secs(60)),
             log_frames: false,
         }
     }
 }
 
-/// Relays until one side ends, the client falls silent, or `stop` is cancelled, and closes the
-/// client's WebSocket accordingly.
+/// Relays until one side ends or `stop` is cancelled, and closes the client's WebSocket
+/// accordingly. Whether the client is gone without a word is for its stream to tell.
 ///
 /// `on_upstream_eof` is asked at most once, when Chromium's connection ends between frames
 /// without a close from either side, for what the client is to be told; it is given 3 s.
@@ -129,62 +126,8 @@ struct Session<C, U> {
     first_close: Option<EndedBy>,
     /// When patience with what is awaited ends.
     deadline: Option<Instant>,
+    ping_every: Option<Duration>,
     ping_due: bool,
-    pulse: Pulse,
-}
-
-/// The counting of ticks. Ticks instead of times, so that a clock that jumps (a resumed
-/// machine) costs nobody the connection.
-#[derive(Debug)]
-struct Pulse {
-    /// Time from one tick to the next.
-    tick: Duration,
-    /// Ticks from ping to ping.
-    ping_ticks: Option<u32>,
-    since_ping: u32,
-    /// Ticks in silence that end the session.
-    silent_ticks: Option<u32>,
-    silent: u32,
-}
-
-impl Pulse {
-    fn new(options: &Options) -> Self {
-        let shorter = [options.ping_every, options.peer_timeout]
-            .into_iter()
-            .flatten()
-            .min();
-        let tick = shorter.map_or(MAX_TICK, |period| period / TICKS);
-        let tick = tick.clamp(Duration::from_millis(1), MAX_TICK);
-        let ticks = |period: Duration| {
-            let count = period.as_millis().div_ceil(tick.as_millis());
-            u32::try_from(count).unwrap_or(u32::MAX)
-        };
-        Self {
-            tick,
-            ping_ticks: options.ping_every.map(ticks),
-            since_ping: 0,
-            silent_ticks: options.peer_timeout.map(ticks),
-            silent: 0,
-        }
-    }
-
-    /// Counts a tick and tells whether a ping is due.
-    fn ping(&mut self) -> bool {
-        self.since_ping += 1;
-        let due = self
-            .ping_ticks
-            .is_some_and(|ticks| self.since_ping >= ticks);
-        if due {
-            self.since_ping = 0;
-        }
-        due
-    }
-
-    /// Counts a tick of silence and tells whether it was one too many.
-    fn silence(&mut self) -> bool {
-        self.silent = self.silent.saturating_add(1);
-        self.silent_ticks.is_some_and(|ticks| self.silent >= ticks)
-    }
 }
 
 impl<C, U> Session<C, U>
@@ -202,26 +145,25 @@ where
             ending: None,
             first_close: None,
             deadline: None,
+            ping_every: options.ping_every,
             ping_due: false,
-            pulse: Pulse::new(options),
         }
     }
 
     /// Moves bytes until there is a verdict.
     async fn relay(&mut self, stop: &CancellationToken) -> Verdict {
         let mut stopped = pin!(stop.cancelled());
-        let mut tick = pin!(sleep(self.pulse.tick));
+        let period = self.ping_every.unwrap_or(NEVER).max(LEAST_PING);
+        let mut ping = pin!(sleep(period));
         let mut patience = pin!(sleep(CLOSE_WAIT));
         let mut armed = None;
         poll_fn(|cx| {
             if self.ending.is_none() && stopped.as_mut().poll(cx).is_ready() {
                 self.end_at_boundary(EndedBy::Stopped);
             }
-            while tick.as_mut().poll(cx).is_ready() {
-                tick.as_mut().reset(Instant::now() + self.pulse.tick);
-                if self.on_tick() {
-                    return Poll::Ready(Verdict::Abort(EndedBy::PeerTimeout));
-                }
+            while ping.as_mut().poll(cx).is_ready() {
+                ping.as_mut().reset(Instant::now() + period);
+                self.ping_due = self.ping_every.is_some();
             }
             // What comes from the client can decide what the client gets, so it is first.
             if let Poll::Ready(verdict) = self.poll_up(cx) {
@@ -320,26 +262,6 @@ where
             }
             None => Some(Verdict::Ask),
         }
-    }
-
-    /// Takes the pulse of the client; true when it has been silent for too long.
-    fn on_tick(&mut self) -> bool {
-        let arrived = std::mem::take(&mut self.up.arrived);
-        let accepted = std::mem::take(&mut self.down.accepted);
-        if self.pulse.ping() {
-            self.ping_due = true;
-        }
-        let pinged = self.pulse.ping_ticks.is_some();
-        // Within a frame, or with bytes that it does not take, the client cannot be pinged:
-        // what it takes is its sign of life.
-        let waiting = !self.down.is_flushed() || (pinged && !self.down.follower.is_between());
-        // A client that is not read from (Chromium takes nothing) cannot give one.
-        let listening = pinged && self.up.is_flushed();
-        if arrived || (waiting && accepted) || !(waiting || listening) {
-            self.pulse.silent = 0;
-            return false;
-        }
-        self.pulse.silence()
     }
 
     /// Gives up what was awaited.

@@ -23,6 +23,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::ifaddrs::getifaddrs;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
@@ -39,6 +40,8 @@ use self::{head_deadline::HeadDeadline, in_flight::InFlight, linger::Linger, out
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The pause after `accept` failed for lack of descriptors: there is no event to wait for.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The least time between two probes of a connection, which the kernel counts in seconds.
+const LEAST_PROBE: Duration = Duration::from_secs(1);
 /// The largest request head, in bytes. Beyond it the answer is 431.
 const LARGEST_HEAD: usize = 64 * 1024;
 /// The answer to a connection above the limit, written without a look at its request.
@@ -54,6 +57,9 @@ pub struct Limits {
     pub connections: usize,
     /// How long a request head may take from its first byte to its last.
     pub header_timeout: Duration,
+    /// How long a peer may acknowledge nothing, or leave no room for what waits, before its
+    /// connection counts as gone.
+    pub peer_timeout: Duration,
     /// Bytes that a JSON body may have. One with more is answered 413.
     pub json_body_bytes: usize,
 }
@@ -142,9 +148,8 @@ impl Listener {
             shared.tracker.spawn(turn_away(stream, linger, limit));
             return;
         };
-        // A relay forwards small messages; they must not wait for an acknowledgement.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        if let Err(error) = tune(&stream, shared.limits.peer_timeout) {
+            tracing::debug!(%error, "cannot set the options of a connection");
         }
         let peer = Peer::new(self.name, address);
         let connection = connection(stream, peer, self.router.clone(), shared.clone());
@@ -153,6 +158,19 @@ impl Listener {
             drop(slot);
         });
     }
+}
+
+/// Has small messages of a relay wait for no acknowledgement, and the kernel find out when the
+/// peer is gone. A client that merely does not answer is not gone: its kernel acknowledges.
+fn tune(stream: &TcpStream, peer_timeout: Duration) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    // Where nothing is under way, only a probe tells.
+    let keepalive = TcpKeepalive::new()
+        .with_time((peer_timeout / 2).max(LEAST_PROBE))
+        .with_interval((peer_timeout / 8).max(LEAST_PROBE));
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(peer_timeout))
 }
 
 /// The socket under a connection that was upgraded, and what was read past the handshake.

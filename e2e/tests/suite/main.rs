@@ -219,7 +219,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             a_header_of_a_mebibyte
             an_answer_reaches_one_who_is_still_sending
             a_request_that_never_comes
-            a_client_that_vanishes
+            a_client_that_answers_no_ping
             a_client_that_closes_only_its_side
             bytes_after_the_close
             a_frame_that_cannot_be

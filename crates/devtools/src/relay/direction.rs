@@ -44,10 +44,6 @@ pub(super) struct Direction {
     sink: Sink,
     /// Bytes passed on.
     pub(super) bytes: u64,
-    /// Whether the source gave bytes since this was last taken.
-    pub(super) arrived: bool,
-    /// Whether the sink took bytes since this was last taken.
-    pub(super) accepted: bool,
 }
 
 impl Direction {
@@ -60,8 +56,6 @@ impl Direction {
             chunk: None,
             sink: Sink::Flushed,
             bytes: 0,
-            arrived: false,
-            accepted: false,
         }
     }
 
@@ -103,7 +97,6 @@ impl Direction {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             chunk.advance(n);
-            self.accepted = true;
             self.sink = Sink::Unflushed;
             if chunk.rest().is_empty() {
                 self.chunk = None;
@@ -144,7 +137,6 @@ impl Direction {
         if n == 0 {
             return Poll::Ready(Filled::Eof);
         }
-        self.arrived = true;
         if self.sink != Sink::Gone {
             let passed = self.follow(&buffer.bytes_mut()[..n]);
             self.bytes += passed as u64;

@@ -7,7 +7,8 @@ use crate::Close;
 pub enum EndedBy {
     /// The client sent the first close frame.
     ClientClosed,
-    /// The client's connection ended without a close frame.
+    /// The client's connection ended without a close frame, or the client was gone for so long
+    /// that its connection was given up.
     ClientGone,
     /// Chromium sent the first close frame.
     UpstreamClosed,
@@ -17,8 +18,6 @@ pub enum EndedBy {
     UpstreamCut,
     /// The daemon stops.
     Stopped,
-    /// The client gave no sign of life for the peer timeout.
-    PeerTimeout,
     /// The client sent a header that cannot be followed.
     ClientMalformed,
     /// Chromium sent a header that cannot be followed.
@@ -36,7 +35,6 @@ impl EndedBy {
             Self::UpstreamGone(_) => "upstream_gone",
             Self::UpstreamCut => "upstream_cut",
             Self::Stopped => "stopped",
-            Self::PeerTimeout => "peer_timeout",
             Self::ClientMalformed => "client_malformed",
             Self::UpstreamMalformed => "upstream_malformed",
         }

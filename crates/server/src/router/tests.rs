@@ -56,6 +56,7 @@ fn app(rules: Rules) -> App {
         limits: Limits {
             connections: 16,
             header_timeout: Duration::from_secs(10),
+            peer_timeout: Duration::from_secs(180),
             json_body_bytes: 8 << 20,
         },
         rules,

@@ -96,20 +96,10 @@ pub(crate) async fn attach_process(
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
         .expect("base64 can be a header value");
     let attachment = process.attach(takeover)?;
-    let beat = Beat {
-        every: app.config.relay.ping_every,
-        limit: app.config.relay.peer_timeout,
-    };
+    let ping_every = app.config.relay.ping_every;
     app.sessions
-        .run(|stop| converse(client, attachment, beat, stop));
+        .run(move |stop| converse(client, attachment, ping_every, stop));
     Ok(handshake::switching(accept))
-}
-
-/// How a client's life is watched.
-#[derive(Debug, Clone, Copy)]
-struct Beat {
-    every: Option<Duration>,
-    limit: Option<Duration>,
 }
 
 /// How a conversation ends.
@@ -124,7 +114,7 @@ enum Ending {
 async fn converse(
     client: OnUpgrade,
     mut attachment: Attachment,
-    beat: Beat,
+    ping_every: Option<Duration>,
     stop: CancellationToken,
 ) {
     let Leg { stream, read_ahead } = match client.await {
@@ -148,8 +138,8 @@ async fn converse(
         biased;
         () = stop.cancelled() => Ending::Close(CloseCode::Away, "browserd is shutting down"),
         () = taken_over.cancelled() => Ending::Close(TAKEN_OVER, "taken over"),
-        ending = input(&mut source, &process, &answer, beat) => ending,
-        ending = output(&mut sink, &mut attachment, answers, beat.every) => ending,
+        ending = input(&mut source, &process, &answer) => ending,
+        ending = output(&mut sink, &mut attachment, answers, ping_every) => ending,
     };
     tracing::debug!(process = %process.id(), ?ending, "terminal left");
     drop(attachment);
@@ -175,17 +165,9 @@ async fn input(
     source: &mut Source,
     process: &Process,
     answer: &mpsc::Sender<AttachEvent>,
-    beat: Beat,
 ) -> Ending {
     loop {
-        let message = match beat.every.and(beat.limit) {
-            Some(limit) => match timeout(limit, source.next()).await {
-                Ok(message) => message,
-                Err(_) => return Ending::Gone,
-            },
-            None => source.next().await,
-        };
-        let told = match message {
+        let told = match source.next().await {
             None => return Ending::Gone,
             Some(Err(error)) => return broken(&error),
             // One at an exited process is told of the exit next.
