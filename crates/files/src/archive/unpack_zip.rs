@@ -1,7 +1,9 @@
 //! Reading a zip archive.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
+    ffi::OsStr,
     fs::File,
     io::{BufReader, Read},
     path::{Path, PathBuf},
@@ -9,7 +11,7 @@ use std::{
 
 use rustix::fs::Timespec;
 use zip::{
-    System, ZipArchive,
+    CompressionMethod, System, ZipArchive,
     extra_fields::ExtraField,
     read::{Config, ZipFile},
     result::ZipError,
@@ -50,21 +52,37 @@ pub(super) fn unpack(file: File, stage: &mut Stage) -> Result<()> {
 }
 
 /// Refuses by the directory alone what can be refused by it. Returns each entry's place.
+///
+/// Of entries with the same name the crate keeps the last, as `unzip` does.
 fn check<R: Read + std::io::Seek>(archive: &ZipArchive<R>) -> Result<Vec<Option<PathBuf>>> {
-    if archive.has_duplicate_names() {
-        return Err(Error::bad_archive("two of its entries have the same name"));
-    }
     let mut paths = Vec::with_capacity(archive.len());
     let mut seen = HashSet::with_capacity(archive.len());
     for index in 0..archive.len() {
         let entry = archive.by_index_data(index).map_err(refuse)?;
         let name = entry.name().map_err(refuse)?;
-        let path = entry_path(name.as_bytes(), 0)?;
+        let method = entry.compression();
+        if !matches!(
+            method,
+            CompressionMethod::Stored | CompressionMethod::Deflated
+        ) {
+            return Err(Error::bad_archive(format!(
+                "the entry {:?} is compressed with {method}, which is not supported",
+                shorten(OsStr::new(&*name))
+            )));
+        }
+        // Dropbox names the folder that it packs so.
+        if name == "/" {
+            paths.push(None);
+            continue;
+        }
+        let path = entry_path(separated(&name, entry.system()).as_bytes(), 0)?;
+        // Where it is also named in other words, the crate has lost which was the last.
         if let Some(path) = &path
             && !seen.insert(path.clone())
+            && archive.has_duplicate_names()
         {
             return Err(Error::bad_archive(format!(
-                "the entry {:?} is there twice",
+                "the entry {:?} is there several times, in different words",
                 shorten(path.as_os_str())
             )));
         }
@@ -73,14 +91,31 @@ fn check<R: Read + std::io::Seek>(archive: &ZipArchive<R>) -> Result<Vec<Option<
     Ok(paths)
 }
 
+/// A name with slashes. Some programs on Windows, such as PowerShell 5, write backslashes.
+fn separated(name: &str, system: System) -> Cow<'_, str> {
+    if system == System::Dos && !name.contains('/') {
+        return Cow::Owned(name.replace('\\', "/"));
+    }
+    Cow::Borrowed(name)
+}
+
 fn unpack_entry(entry: &mut ZipFile<'_, impl Read>, path: &Path, stage: &mut Stage) -> Result<()> {
-    let mode = mode(entry);
+    let name = entry.name().map_err(refuse)?;
+    // Whatever its attributes say: many writers put those of a file there, or none.
+    let is_directory = separated(&name, entry.system()).ends_with('/');
+    let mode = mode(entry).filter(|mode| !is_directory || mode & KIND == KIND_DIRECTORY);
     let attributes = |default| Attributes {
         mode: mode.map_or(default, |mode| mode & 0o7777),
         modified: modified(entry),
     };
+    if is_directory && entry.size() > 0 {
+        let name = shorten(path.as_os_str());
+        return Err(Error::bad_archive(format!(
+            "the entry {name:?} is named as a directory and has content"
+        )));
+    }
     let kind = match mode.unwrap_or(0) & KIND {
-        0 if entry.is_dir() => KIND_DIRECTORY,
+        _ if is_directory => KIND_DIRECTORY,
         0 => KIND_FILE,
         kind => kind,
     };

@@ -6,7 +6,7 @@ use browserd_files::ArchiveKind;
 use tar::EntryType;
 
 use crate::{
-    forge::{TarEntry, compress, tar},
+    forge::{FILE, TarEntry, ZipEntry, compress, tar, zip},
     support::{Place, unpack},
 };
 
@@ -83,4 +83,73 @@ async fn labels_increments_and_unknown_types() {
     assert_eq!(place.names(), ["dir", "dir/f", "other"]);
     assert_eq!(fs::read(place.path("dir/f")).unwrap(), b"x");
     assert_eq!(fs::read(place.path("other")).unwrap(), b"data");
+}
+
+async fn unzipped(entries: &[ZipEntry]) -> Place {
+    let place = Place::new();
+    let archive = zip(entries);
+    let done = unpack(&place.files, &archive, &place.root(), ArchiveKind::Zip).await;
+    done.unwrap();
+    place
+}
+
+#[tokio::test]
+async fn of_zip_entries_with_one_name_the_last_counts() {
+    let place = unzipped(&[
+        ZipEntry::new("d/", 0o040_755, b""),
+        ZipEntry::new("d/f", FILE, b"one"),
+        ZipEntry::new("d/", 0o040_755, b""),
+        ZipEntry::new("d/f", FILE, b"second"),
+    ])
+    .await;
+    assert_eq!(fs::read(place.path("d/f")).unwrap(), b"second");
+    let place = unzipped(&[
+        ZipEntry::new("g", FILE, b"one"),
+        ZipEntry::new("./g", FILE, b"second"),
+    ])
+    .await;
+    assert_eq!(fs::read(place.path("g")).unwrap(), b"second");
+}
+
+#[tokio::test]
+async fn a_slash_makes_a_directory_of_zip() {
+    for mode in [FILE, 0xffff, 0, 0o040_755] {
+        let place = unzipped(&[
+            ZipEntry::new("/", 0, b"").on_dos(),
+            ZipEntry::new("empty/", mode, b""),
+        ])
+        .await;
+        assert_eq!(place.names(), ["empty"]);
+        let mode = fs::metadata(place.path("empty")).unwrap().mode();
+        assert_eq!(mode & 0o177_777, 0o040_755);
+    }
+}
+
+#[tokio::test]
+async fn backslashes_of_dos_are_slashes() {
+    let place = unzipped(&[
+        ZipEntry::new("folder\\sub\\", 0, b"").on_dos(),
+        ZipEntry::new("folder\\sub\\f.txt", 0, b"x").on_dos(),
+        ZipEntry::new("of\\unix", FILE, b"x"),
+    ])
+    .await;
+    assert_eq!(
+        place.names(),
+        ["folder", "folder/sub", "folder/sub/f.txt", "of\\unix"]
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_supported_is_not_called_damaged() {
+    let place = Place::new();
+    let mut entry = ZipEntry::new("f", FILE, b"x");
+    entry.method = 12;
+    let archive = zip(&[entry]);
+    let refused = unpack(&place.files, &archive, &place.root(), ArchiveKind::Zip).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(
+        said.contains("\"f\"") && said.contains("not supported"),
+        "{said}"
+    );
+    assert!(!said.contains("damaged"), "{said}");
 }

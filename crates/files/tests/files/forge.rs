@@ -16,6 +16,8 @@ pub(crate) struct ZipEntry {
     pub(crate) crc: u32,
     pub(crate) flags: u16,
     pub(crate) method: u16,
+    /// Where it was made: 3 is Unix.
+    system: u8,
 }
 
 impl ZipEntry {
@@ -29,7 +31,14 @@ impl ZipEntry {
             // Names are UTF-8.
             flags: 0x800,
             method: 0,
+            system: 3,
         }
+    }
+
+    /// As made on MS-DOS, with the attributes of there.
+    pub(crate) fn on_dos(mut self) -> Self {
+        self.system = 0;
+        self
     }
 
     /// What the local and the central header share.
@@ -57,8 +66,9 @@ pub(crate) fn zip(entries: &[ZipEntry]) -> Vec<u8> {
         archive.extend(entry.common());
         archive.extend(&entry.name);
         archive.extend(&entry.data);
-        // Made by version 3.0 on Unix.
-        directory.extend(b"PK\x01\x02\x1e\x03");
+        // Made by version 3.0.
+        directory.extend(b"PK\x01\x02\x1e");
+        directory.push(entry.system);
         directory.extend(entry.common());
         directory.extend([0; 6]);
         directory.extend((entry.mode << 16).to_le_bytes());
@@ -153,7 +163,7 @@ pub(crate) fn pax(records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut data = Vec::new();
     for (key, value) in records {
         let rest = key.len() + value.len() + 3;
-        let length = (rest..).find(|it| rest + it.to_string().len() == *it);
+        let length = (rest..rest + 9).find(|it| rest + it.to_string().len() == *it);
         data.extend(format!("{} {key}=", length.unwrap()).as_bytes());
         data.extend(*value);
         data.push(b'\n');
