@@ -1,7 +1,7 @@
 //! Following a growing file through rotation, truncation and absence.
 //!
 //! A [`Follower`] is one reader of one path. It yields whole lines with the place behind each
-//! (inode and offset), so that a reader can go on later from there. It wakes on inotify events
+//! (inode, time of birth and offset), so that a reader can go on later from there. It wakes on inotify events
 //! of the file and of its directory; it never polls.
 //!
 //! What a rotation means here: the bytes written to a path are one stream. A line whose first
@@ -21,7 +21,10 @@ mod lines;
 mod tail;
 mod watch;
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
@@ -83,14 +86,36 @@ pub enum Start {
     /// The last line that contains these bytes, be it in the file or in one that was rotated
     /// away from it; [`Start::End`] if there is none.
     LastMatch(Vec<u8>),
-    /// Right behind a line that was yielded earlier. A [`Event::Gap`] comes first if that file,
-    /// or that place in it, is no more.
+    /// Right behind a line that was yielded earlier, see [`Line::behind`]. A [`Event::Gap`] comes
+    /// first if that file, or that place in it, is no more.
     Resume {
         /// [`Line::inode`].
         inode: u64,
+        /// [`Line::born_ns`]. Without it, another file that was given the number of a deleted one
+        /// is taken for that.
+        born_ns: Option<u64>,
         /// [`Line::offset`].
         offset: u64,
     },
+}
+
+impl Start {
+    /// Behind all that a file holds, given what the system says of it.
+    #[must_use]
+    pub fn behind(metadata: &Metadata) -> Self {
+        Self::Resume {
+            inode: metadata.ino(),
+            born_ns: born_ns(metadata),
+            offset: metadata.len(),
+        }
+    }
+}
+
+/// When a file was made, in nanoseconds since 1970, where its file system keeps that (`statx`,
+/// `stx_btime`).
+fn born_ns(metadata: &Metadata) -> Option<u64> {
+    let since = metadata.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok()
 }
 
 /// What a [`Follower`] yields.
@@ -114,10 +139,25 @@ pub struct Line {
     pub bytes: Bytes,
     /// The inode of the file that the line ends in.
     pub inode: u64,
+    /// When that file was made, in nanoseconds since 1970, where its file system keeps that:
+    /// numbers of inodes are used again.
+    pub born_ns: Option<u64>,
     /// The offset in that file right behind the line and its newline.
     pub offset: u64,
     /// The line goes on in the next one: it is longer than [`Config::max_line_bytes`].
     pub continued: bool,
+}
+
+impl Line {
+    /// Where to begin to go on right behind this line.
+    #[must_use]
+    pub fn behind(&self) -> Start {
+        Start::Resume {
+            inode: self.inode,
+            born_ns: self.born_ns,
+            offset: self.offset,
+        }
+    }
 }
 
 /// Whether the file can be read.

@@ -21,12 +21,15 @@ pub(crate) struct Lines {
     max: usize,
 }
 
+/// [`Line::inode`] and [`Line::born_ns`].
+type FileKey = (u64, Option<u64>);
+
 /// Where a stretch of the buffer came from.
 #[derive(Debug)]
 struct Source {
     /// The stretch ends before this, in the buffer.
     end: usize,
-    inode: u64,
+    file: FileKey,
     /// The offset in the file right behind the stretch.
     end_offset: u64,
 }
@@ -42,8 +45,8 @@ impl Lines {
         }
     }
 
-    /// Append what was read from `inode` up to `end_offset`.
-    pub(crate) fn push(&mut self, data: &[u8], inode: u64, end_offset: u64) {
+    /// Append what was read from `file` up to `end_offset`.
+    pub(crate) fn push(&mut self, data: &[u8], file: FileKey, end_offset: u64) {
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
         while self
@@ -65,14 +68,14 @@ impl Lines {
         let end = self.buffer.len();
         match self.sources.back_mut() {
             Some(last)
-                if last.inode == inode && last.end_offset + data.len() as u64 == end_offset =>
+                if last.file == file && last.end_offset + data.len() as u64 == end_offset =>
             {
                 last.end = end;
                 last.end_offset = end_offset;
             }
             _ => self.sources.push_back(Source {
                 end,
-                inode,
+                file,
                 end_offset,
             }),
         }
@@ -100,17 +103,18 @@ impl Lines {
         let bytes = Bytes::copy_from_slice(&self.buffer[self.start..end]);
         self.start = end + newline;
         self.scanned = self.start;
-        let (inode, offset) = self
+        let ((inode, born_ns), offset) = self
             .sources
             .iter()
             .find(|source| source.end >= self.start)
-            .map_or((0, 0), |source| {
+            .map_or(((0, None), 0), |source| {
                 let behind = (source.end - self.start) as u64;
-                (source.inode, source.end_offset - behind)
+                (source.file, source.end_offset - behind)
             });
         Line {
             bytes,
             inode,
+            born_ns,
             offset,
             continued,
         }
@@ -135,7 +139,7 @@ mod tests {
     #[test]
     fn a_line_as_long_as_the_limit_is_not_split() {
         let mut lines = Lines::new(4);
-        lines.push(b"abcd\nabcde\n", 7, 11);
+        lines.push(b"abcd\nabcde\n", (7, None), 11);
         let first = lines.pop().unwrap();
         assert_eq!(
             (&first.bytes[..], first.offset, first.continued),
@@ -158,7 +162,7 @@ mod tests {
     #[test]
     fn a_split_does_not_cut_a_character() {
         let mut lines = Lines::new(4);
-        lines.push("abcäö\n".as_bytes(), 7, 8);
+        lines.push("abcäö\n".as_bytes(), (7, None), 8);
         assert_eq!(lines.pop().unwrap().bytes, "abc");
         assert_eq!(lines.pop().unwrap().bytes, "äö");
     }
@@ -167,10 +171,14 @@ mod tests {
     fn a_piece_of_a_line_that_goes_on_in_the_next_file_ends_where_it_ends() {
         let mut lines = Lines::new(4);
         // The next file begins in the middle of a character.
-        lines.push("xxxx\nabc\u{e4}".as_bytes().split_last().unwrap().1, 1, 9);
+        lines.push(
+            "xxxx\nabc\u{e4}".as_bytes().split_last().unwrap().1,
+            (1, None),
+            9,
+        );
         assert_eq!(lines.pop().unwrap().bytes, "xxxx");
         assert_eq!(lines.pop(), None);
-        lines.push(&"\u{e4}\n".as_bytes()[1..], 2, 2);
+        lines.push(&"\u{e4}\n".as_bytes()[1..], (2, Some(5)), 2);
         let piece = lines.pop().unwrap();
         assert_eq!(
             (&piece.bytes[..], piece.inode, piece.offset, piece.continued),
@@ -202,7 +210,7 @@ mod tests {
                 let (chunk, behind) = rest.split_at((*cut).min(rest.len()));
                 read += chunk.len() as u64;
                 rest = behind;
-                lines.push(chunk, 1, read);
+                lines.push(chunk, (1, None), read);
                 while let Some(line) = lines.pop() {
                     prop_assert!(line.bytes.len() <= max);
                     prop_assert!(!line.bytes.is_empty() || !line.continued);

@@ -146,8 +146,12 @@ impl Tail {
         let path = self.config.path.clone();
         self.copied = siblings::present(&path);
         match self.config.start.clone() {
-            Start::Resume { inode, offset } => {
-                let mut found = siblings::by_inode(&path, inode)?;
+            Start::Resume {
+                inode,
+                born_ns,
+                offset,
+            } => {
+                let mut found = siblings::by_inode(&path, inode, born_ns)?;
                 self.begun = true;
                 let whole = found.as_mut().map_or(Ok(false), |file| file.seek(offset))?;
                 if !whole {
@@ -225,8 +229,9 @@ impl Tail {
                     let Some(current) = &self.current else {
                         return Ok(Step::Idle);
                     };
+                    let (inode, born_ns) = (current.id().inode, current.born_ns());
                     self.lines
-                        .push(&self.chunk, current.id().inode, current.offset());
+                        .push(&self.chunk, (inode, born_ns), current.offset());
                     return Ok(Step::Progress);
                 }
                 Read::Truncated(past) => self.was_cut(&past)?,

@@ -194,10 +194,7 @@ async fn reading_resumes_where_it_stopped_even_in_a_rotated_file() {
     fs::rename(&path, path.with_extension("2")).unwrap();
     append(&path.with_extension("1"), "three\n");
     append(&path, "four\n");
-    let resume = Start::Resume {
-        inode: one.inode,
-        offset: one.offset,
-    };
+    let resume = one.behind();
     assert_eq!(once(&path, resume.clone()).await, ["two", "three", "four"]);
 
     let mut again = follower(&path, resume);
@@ -214,9 +211,20 @@ async fn a_resume_that_cannot_be_had_tells_a_gap() {
     for resume in [
         Start::Resume {
             inode: inode + 1_000_000,
+            born_ns: None,
             offset: 2,
         },
-        Start::Resume { inode, offset: 999 },
+        // Another file had the number.
+        Start::Resume {
+            inode,
+            born_ns: Some(1),
+            offset: 2,
+        },
+        Start::Resume {
+            inode,
+            born_ns: None,
+            offset: 999,
+        },
     ] {
         let mut follower = follower(&path, resume);
         assert_eq!(event(&mut follower).await, Event::Gap { lost_bytes: None });

@@ -3,7 +3,6 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -36,11 +35,7 @@ impl Places {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
         let ends = entries.filter_map(|entry| {
             let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-            let start = Start::Resume {
-                inode: metadata.ino(),
-                offset: metadata.len(),
-            };
-            Some((entry.path(), start))
+            Some((entry.path(), Start::behind(&metadata)))
         });
         Self {
             ends: ends.collect(),
@@ -144,10 +139,7 @@ async fn pass_on(config: Config, source: &Source, place: &mut Start) -> Result<(
         match event {
             Event::Line(line) => {
                 source.send(&line.bytes).await;
-                *place = Start::Resume {
-                    inode: line.inode,
-                    offset: line.offset,
-                };
+                *place = line.behind();
             }
             Event::Gap { lost_bytes } => {
                 tracing::warn!(path = %path.display(), ?lost_bytes, "lines of a log were lost");
@@ -200,9 +192,9 @@ mod tests {
         let mut places = Places::of(dir.path());
         let process = process(&path);
         let found = places.newly_found(&process);
-        let inode = fs::metadata(&path).unwrap().ino();
+        let end = Start::behind(&fs::metadata(&path).unwrap());
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].start, Start::Resume { inode, offset: 4 });
+        assert_eq!(found[0].start, end);
         assert!(places.newly_found(&process).is_empty());
     }
 

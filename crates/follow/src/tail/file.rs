@@ -58,6 +58,8 @@ pub(super) enum Fresh {
 pub(super) struct OpenFile {
     file: File,
     id: FileId,
+    /// See [`crate::Line::born_ns`].
+    born_ns: Option<u64>,
     offset: u64,
     /// The bytes right before `offset`. A file that was truncated and grew past `offset` again
     /// shows by having other bytes there.
@@ -90,6 +92,7 @@ impl OpenFile {
         Ok(Self {
             file,
             id,
+            born_ns: crate::born_ns(&metadata),
             offset: 0,
             mark: Vec::new(),
             length,
@@ -193,6 +196,16 @@ impl OpenFile {
 
     pub(super) fn id(&self) -> FileId {
         self.id
+    }
+
+    pub(super) fn born_ns(&self) -> Option<u64> {
+        self.born_ns
+    }
+
+    /// Whether it has this number, and is not known to be another file than the one born then.
+    pub(super) fn is_same(&self, inode: u64, born_ns: Option<u64>) -> bool {
+        let is_other = |born: u64| self.born_ns.is_some_and(|own| own != born);
+        self.id.inode == inode && !born_ns.is_some_and(is_other)
     }
 
     pub(super) fn offset(&self) -> u64 {

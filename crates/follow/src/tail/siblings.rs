@@ -65,8 +65,12 @@ impl Sibling {
     }
 }
 
-/// The file with this inode: the path itself, or one that was rotated away.
-pub(super) fn by_inode(path: &Path, inode: u64) -> io::Result<Option<OpenFile>> {
+/// The file with this inode, born then: the path itself, or one that was rotated away.
+pub(super) fn by_inode(
+    path: &Path,
+    inode: u64,
+    born_ns: Option<u64>,
+) -> io::Result<Option<OpenFile>> {
     for _ in 0..MAX_TRIES {
         let mut paths = vec![path.to_owned()];
         paths.extend(list(path)?.into_iter().map(|sibling| sibling.path));
@@ -75,7 +79,9 @@ pub(super) fn by_inode(path: &Path, inode: u64) -> io::Result<Option<OpenFile>> 
         });
         let Some(found) = found else { return Ok(None) };
         match OpenFile::open(found) {
-            Ok(file) if file.id().inode == inode => return Ok(Some(file)),
+            Ok(file) if file.is_same(inode, born_ns) => return Ok(Some(file)),
+            // No two files have one number.
+            Ok(file) if file.id().inode == inode => return Ok(None),
             // Renamed since.
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -99,29 +99,40 @@ fn missing(parameter: &str, source: &str) -> ApiError {
 
 fn start(parameters: &LogParameters, last: Option<Place>) -> Start {
     match (last, parameters.tail) {
-        (Some(Place { inode, offset }), _) if inode != 0 => Start::Resume { inode, offset },
+        (Some(place), _) if place.inode != 0 => Start::Resume {
+            inode: place.inode,
+            born_ns: place.born_ns,
+            offset: place.offset,
+        },
         (_, Some(lines)) => Start::LastLines(lines),
         (_, None) if parameters.follow => Start::End,
         (_, None) => Start::Beginning,
     }
 }
 
-/// Where a stream has come to: the id of its events. Nowhere yet is all zeros.
+/// Where a stream has come to: the id of its events, `<inode>.<offset>`, and behind another dot
+/// the time of the file's birth where that is known. Nowhere yet is all zeros.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Place {
     inode: u64,
     offset: u64,
+    born_ns: Option<u64>,
 }
 
 impl Place {
     fn parse(id: &str) -> Result<Self> {
-        let numbers = id.split_once('.').and_then(|(inode, offset)| {
-            Some(Self {
-                inode: inode.parse().ok()?,
-                offset: offset.parse().ok()?,
-            })
+        let numbers: std::result::Result<Vec<u64>, _> = id.split('.').map(str::parse).collect();
+        let place = match numbers.as_deref() {
+            Ok(&[inode, offset]) => Some((inode, offset, None)),
+            Ok(&[inode, offset, born_ns]) => Some((inode, offset, Some(born_ns))),
+            Ok(_) | Err(_) => None,
+        };
+        let place = place.map(|(inode, offset, born_ns)| Self {
+            inode,
+            offset,
+            born_ns,
         });
-        numbers.ok_or_else(|| {
+        place.ok_or_else(|| {
             ApiError::bad_request(format!("Last-Event-ID: {id:?} is no event of a log"))
         })
     }
@@ -129,7 +140,9 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.inode, self.offset)
+        write!(f, "{}.{}", self.inode, self.offset)?;
+        self.born_ns
+            .map_or(Ok(()), |born_ns| write!(f, ".{born_ns}"))
     }
 }
 
@@ -308,6 +321,7 @@ impl Source {
         self.last = Place {
             inode: line.inode,
             offset: line.offset,
+            born_ns: line.born_ns,
         };
         LogEvent::Line {
             event: LogName::Log,
@@ -329,4 +343,19 @@ impl Source {
 
 fn reason(error: &browserd_follow::Error) -> String {
     format!("cannot {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written() {
+        for id in ["7.12", "7.12.1790000000000000001", "0.0"] {
+            assert_eq!(Place::parse(id).unwrap().to_string(), id);
+        }
+        for id in ["", "7", "7.", "7.12.", "7.12.3.4", "a.b", "7.12.x", "-1.0"] {
+            assert!(Place::parse(id).is_err(), "{id}");
+        }
+    }
 }
