@@ -17,8 +17,8 @@ const MAX_HOPS: usize = 40;
 
 /// The place of an entry below the destination; `None` for the destination itself.
 ///
-/// Archives made on Windows may have backslashes where slashes are meant. They are refused where
-/// that makes a difference, and are a part of the name elsewhere.
+/// A backslash is part of a name, but refused where it would lead out if it separated. (The names
+/// of a zip archive made on MS-DOS have slashes in its place by now.)
 pub(super) fn entry_path(name: &[u8], strip_components: usize) -> Result<Option<PathBuf>> {
     let refuse = |why: &str| {
         let name = shorten(OsStr::from_bytes(name));
