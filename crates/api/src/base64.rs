@@ -19,7 +19,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Bytes that are a text in base64 (RFC 4648, section 4) on the wire.
+/// Bytes that are a text in base64 (RFC 4648, section 4) on the wire. It may be in lines, as MIME
+/// has it and many encoders give it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Base64(pub Vec<u8>);
 
@@ -41,7 +42,11 @@ impl<'de> Deserialize<'de> for Base64 {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Base64, E> {
-                let bytes = LENIENT.decode(text);
+                let bytes = if text.contains(['\r', '\n']) {
+                    LENIENT.decode(text.replace(['\r', '\n'], ""))
+                } else {
+                    LENIENT.decode(text)
+                };
                 bytes
                     .map(Base64)
                     .map_err(|error| E::custom(format_args!("invalid base64: {error}")))
@@ -76,6 +81,12 @@ mod tests {
             let back: Base64 = serde_json::from_str(&text).unwrap();
             assert_eq!(back.0, bytes);
         }
+    }
+
+    #[test]
+    fn lines_are_joined() {
+        let lines: Base64 = serde_json::from_str(r#""aGVs\nbG8\r\n=\n""#).unwrap();
+        assert_eq!(lines.0, b"hello");
     }
 
     #[test]

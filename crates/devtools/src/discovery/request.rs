@@ -18,6 +18,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether it takes this method. Chromium compares methods without case (nodriver sends
+    /// `get`), and takes `POST` and `HEAD` for `GET`.
+    #[must_use]
+    pub fn takes(&self, method: &Method) -> bool {
+        let is = |name: &str| method.as_str().eq_ignore_ascii_case(name);
+        is(self.method.as_str()) || self.method == Method::GET && (is("HEAD") || is("POST"))
+    }
+
     /// Whether it only reads, so that asking again does no harm.
     #[must_use]
     pub fn is_document(&self) -> bool {
@@ -126,6 +134,21 @@ mod tests {
         ] {
             assert_eq!(request(path, None), None, "{path}");
         }
+    }
+
+    #[test]
+    fn methods_are_those_that_chromium_takes() {
+        let method = |name: &str| Method::from_bytes(name.as_bytes()).unwrap();
+        let version = request("/json/version", None).unwrap();
+        for name in ["GET", "get", "HEAD", "head", "POST", "Post"] {
+            assert!(version.takes(&method(name)), "{name}");
+        }
+        let new = request("/json/new", None).unwrap();
+        assert!(new.takes(&method("PUT")) && new.takes(&method("put")));
+        for name in ["GET", "POST", "DELETE"] {
+            assert!(!new.takes(&method(name)), "{name}");
+        }
+        assert!(!version.takes(&method("PUT")));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use browserd_devtools::{
     discovery::{self, Address, Route},
     reach::Answer,
 };
-use http::{HeaderValue, Method, header, request::Parts};
+use http::{HeaderValue, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 
 use crate::{
@@ -34,14 +34,9 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Result<Re
 }
 
 async fn discover(app: &App, request: &discovery::Request, parts: &Parts) -> Result<Response> {
-    let method = if parts.method == Method::HEAD {
-        &Method::GET
-    } else {
-        &parts.method
-    };
-    if *method != request.method {
+    if !request.takes(&parts.method) {
         let allowed = HeaderValue::from_str(request.method.as_str());
-        let refused = ApiError::wrong_method(parts.uri.path(), method);
+        let refused = ApiError::wrong_method(parts.uri.path(), &parts.method);
         return Err(allowed.into_iter().fold(refused, |refused, allowed| {
             refused.header(header::ALLOW, allowed)
         }));

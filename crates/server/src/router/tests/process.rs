@@ -237,7 +237,7 @@ async fn a_stream_has_each_byte_with_its_offsets_and_then_the_exit() {
     let process = spawn(&router, json!({"command": "sh", "args": ["-c", script]})).await;
     let whole = "data: {\"stream\":\"stdout\",\"data_b64\":\"YWJj\"}\nid: 3.0\n\n\
         data: {\"stream\":\"stderr\",\"data_b64\":\"ZGU=\"}\nid: 3.2\n\n\
-        data: {\"event\":\"exit\",\"exit_code\":5}\nid: 3.2\n\n";
+        data: {\"event\":\"exit\",\"exit_code\":5}\nid: 3.2.exit\n\n";
     assert_eq!(ended(&router, &process).await, whole);
     let request = Request::get(format!("{process}/stdout/stream"));
     let rest = send(router.clone(), request.header("last-event-id", "2.0")).await;
