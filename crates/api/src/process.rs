@@ -339,20 +339,18 @@ pub enum AttachControl {
 
 /// What an attached terminal tells its client, in a text frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(
-    tag = "type",
-    rename_all = "snake_case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum AttachEvent {
     /// The process has exited; the connection is closed next, with 1000.
     Exit {
         /// Its exit code; 128 and the signal's number when a signal ended it.
+        #[serde(rename = "exitCode")]
         exit_code: i32,
     },
     /// The client read so slowly that output is not kept any more.
     Gap {
         /// How many bytes are gone.
+        #[serde(rename = "lostBytes")]
         lost_bytes: u64,
     },
     /// A text frame could not be followed. The connection goes on.

@@ -73,6 +73,7 @@ fn relocate(src: &Path, dest: &Path) -> Result<()> {
         make_parents(parent)?;
     }
     match fs::rename(src, dest) {
+        Ok(()) if is_left(src, &metadata, dest) => fs::remove_file(src).attempt(MOVE, src),
         Ok(()) => Ok(()),
         Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::XDEV | Errno::BUSY) => {
@@ -82,6 +83,28 @@ fn relocate(src: &Path, dest: &Path) -> Result<()> {
             _ => Err(blame(MOVE, src, dest, error)),
         },
     }
+}
+
+/// Whether a file that was renamed is still there under its old name too: rename(2) does nothing
+/// between two names of one file.
+fn is_left(src: &Path, metadata: &Metadata, dest: &Path) -> bool {
+    let is_same = |path: &Path| {
+        fs::symlink_metadata(path)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (metadata.dev(), metadata.ino()))
+    };
+    // Spelled in two ways, it may be one name only.
+    let place = |path: &Path| {
+        Some(
+            fs::canonicalize(path.parent()?)
+                .ok()?
+                .join(path.file_name()?),
+        )
+    };
+    !metadata.is_dir()
+        && metadata.nlink() > 1
+        && is_same(src)
+        && is_same(dest)
+        && place(src).is_some_and(|place_of_src| Some(place_of_src) != place(dest))
 }
 
 fn remove(src: &Path, metadata: &Metadata) -> io::Result<()> {

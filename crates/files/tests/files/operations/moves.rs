@@ -158,3 +158,27 @@ async fn copies_are_equal() {
     }
     assert_eq!(tree(&place.path("dir")), before);
 }
+
+#[tokio::test]
+async fn a_file_that_is_moved_to_another_name_of_it_has_that_name_alone() {
+    let place = Place::new();
+    let path = |name: &str| fs_path(&place.path(name));
+    fs::create_dir(place.path("dir")).unwrap();
+    symlink("dir", place.path("alias")).unwrap();
+    fs::write(place.path("dir/one"), "content").unwrap();
+    fs::hard_link(place.path("dir/one"), place.path("dir/two")).unwrap();
+    place
+        .files
+        .move_to(&path("dir/one"), &path("dir/two"))
+        .await
+        .unwrap();
+    assert_eq!(place.names(), ["alias", "dir", "dir/two"]);
+    // One name in two spellings is the one there is.
+    fs::hard_link(place.path("dir/two"), place.path("other")).unwrap();
+    place
+        .files
+        .move_to(&path("alias/two"), &path("dir/two"))
+        .await
+        .unwrap();
+    assert_eq!(fs::read(place.path("dir/two")).unwrap(), b"content");
+}
