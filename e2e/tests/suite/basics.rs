@@ -159,7 +159,7 @@ pub(crate) async fn errors_have_the_one_shape(suite: Suite) -> Outcome {
     let on_devtools = [
         (Call::get("/no/such/route"), 404, "not_found"),
         (
-            Call::new(Method::POST, "/json/version"),
+            Call::new(Method::DELETE, "/json/version"),
             405,
             "method_not_allowed",
         ),
