@@ -80,7 +80,12 @@ async fn a_shell_runs_commands_and_ctrl_c_ends_them() {
     eventually("sleep runs", is_sleeping).await;
     types(&process, "\x03").await;
     types(&process, "echo $?\n").await;
-    read_until(&mut reader, "130\r\n").await;
+    let seen = read_until(&mut reader, "130\r\n").await;
+    // With its prompt it reads keys by itself. Before, the terminal would make a mark of the end of
+    // file that is dropped when the shell takes over.
+    if !seen.rsplit("130\r\n").next().unwrap().contains("bash-") {
+        read_until(&mut reader, "bash-").await;
+    }
     // Its end of file.
     process.write(b"", true).await.unwrap();
     assert_eq!(ended(&process).await, 0);
