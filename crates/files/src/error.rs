@@ -258,7 +258,7 @@ impl OsKind {
             Errno::ISDIR => Self::IsDirectory,
             Errno::NOTDIR => Self::NotDirectory,
             // `/proc/kmsg` and its like are regular files by their mode alone.
-            Errno::NXIO | Errno::NODEV | Errno::AGAIN | Errno::SPIPE => Self::NotFile,
+            Errno::NXIO | Errno::NODEV | Errno::SPIPE => Self::NotFile,
             Errno::ACCESS | Errno::PERM | Errno::ROFS => Self::PermissionDenied,
             Errno::NOSPC | Errno::DQUOT => Self::NoSpace,
             Errno::FBIG => Self::FileTooLarge,
