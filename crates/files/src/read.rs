@@ -90,6 +90,12 @@ impl Reader {
         if metadata.len() <= SMALL_BYTES {
             reader
                 .read_small(metadata.len())
+                .map_err(|error| match error.kind() {
+                    // Content waits for nobody: `/proc/kmsg` and its like are files by their
+                    // mode alone. (Of an open this says that another process has a lease.)
+                    io::ErrorKind::WouldBlock => Errno::NXIO.into(),
+                    _ => error,
+                })
                 .attempt(ACTION, &reader.path)?;
         }
         Ok(reader)

@@ -1,8 +1,8 @@
 //! Reading whole files, parts of them, and files that say to be empty.
 
-use std::{fs, path::Path};
+use std::{fs, io::Read as _, path::Path, process::Stdio};
 
-use browserd_files::Error;
+use browserd_files::{Error, OsKind};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -126,4 +126,35 @@ fn stalled_readers_do_not_stop_others() {
             2_000_000
         );
     });
+}
+
+/// Holds a lease on the file that is named, and lets nobody have it.
+const LEASE: &str = "
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+sys.stdin.read()
+";
+
+#[tokio::test]
+async fn a_file_under_the_lease_of_another_is_a_regular_file() {
+    let place = Place::new();
+    let path = place.path("file");
+    fs::write(&path, "content").unwrap();
+    let mut holder = std::process::Command::new("python3")
+        .args(["-c", LEASE])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut held = [0; 5];
+    let mut stdout = holder.stdout.take().unwrap();
+    stdout.read_exact(&mut held).unwrap();
+    let refused = place.files.read(&fs_path(&path)).await.unwrap_err();
+    assert_ne!(refused.os_kind(), Some(OsKind::NotFile), "{refused:?}");
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    assert_eq!(read(&place.files, &path).await.unwrap(), b"content");
 }
