@@ -31,7 +31,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex as Turn, watch};
 
 use log::Log;
 pub use pace::FLOOR_BYTES_PER_SEC;
@@ -138,6 +138,8 @@ struct Shared {
     /// Marked as changed after each change of the log.
     changed: watch::Sender<()>,
     pace: Pace,
+    /// Held by whoever moves blocks to the file: what is on its way is not taken twice.
+    moving: Turn<()>,
     readers: AtomicUsize,
     max_readers: usize,
 }
@@ -173,6 +175,7 @@ pub(crate) fn output(limits: Limits) -> (Writer, Output) {
         log: Mutex::new(Log::new(limits)),
         changed: watch::Sender::new(()),
         pace: Pace::default(),
+        moving: Turn::default(),
         readers: AtomicUsize::new(0),
         max_readers,
     });
@@ -193,14 +196,21 @@ impl Writer {
     }
 
     /// Moves blocks out of memory and gives way to readers, where that is due. To be called
-    /// between appends.
+    /// between appends. Several may call it at once: when an output has ended, and others still
+    /// write to its pipes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Blocks that were on their way stay in memory, and their places in the file unused.
     pub(crate) async fn settle(&self) {
+        let moving = self.shared.moving.lock().await;
         loop {
             let batch = self.shared.log().take_batch();
             let Some(batch) = batch else { break };
             let written = batch.write().await;
             self.shared.log().landed(written);
         }
+        drop(moving);
         pace::give_way(&self.shared).await;
     }
 

@@ -244,6 +244,12 @@ impl Log {
         }
     }
 
+    /// Places in the file that were ever used.
+    #[cfg(test)]
+    pub(super) const fn places(&self) -> u64 {
+        self.spill.slots
+    }
+
     fn find_mut(&mut self, number: u64) -> Option<&mut Block> {
         let (head, tail) = self.indices(number);
         match head {

@@ -17,7 +17,7 @@ pub(super) struct Spill {
     slot_bytes: u64,
     free: Vec<u64>,
     /// Slots handed out so far.
-    slots: u64,
+    pub(super) slots: u64,
     /// After a failure, nothing more is written: the disk is full, or missing.
     pub(super) failed: bool,
 }

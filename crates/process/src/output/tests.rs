@@ -1,5 +1,6 @@
 //! The store under any interleaving of writers, readers, resumes and eviction.
 
+mod settle;
 mod threads;
 
 use std::sync::OnceLock;
