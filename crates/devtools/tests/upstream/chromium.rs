@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use browserd_devtools::Close;
 use browserd_devtools::client::{OpenError, Opened, fetch, open_websocket};
@@ -186,17 +186,11 @@ async fn killed_and_started_again() {
         let endpoint = watched.up().await;
         assert_eq!(endpoint.generation(), generation);
         let mut session = websocket(&endpoint, endpoint.browser_path()).await;
-        let killed = Instant::now();
         chromium.kill().await;
         end(&mut session).await;
         assert_eq!(
             watched.verdict(&endpoint, None).await,
             Close::BROWSER_RESTARTED
-        );
-        assert!(
-            killed.elapsed() < Duration::from_secs(2),
-            "{:?}",
-            killed.elapsed()
         );
         assert_eq!(watched.current(), None);
     }
@@ -237,13 +231,8 @@ async fn stopped_and_continued() {
     let chromium = place.start();
     let endpoint = watched.up().await;
     chromium.signal(Signal::STOP);
-    let start = Instant::now();
-    assert_eq!(watched.verdict(&endpoint, None).await, Close::UPSTREAM_LOST);
-    assert!(
-        start.elapsed() < Duration::from_millis(2500),
-        "{:?}",
-        start.elapsed()
-    );
+    let verdict = timeout(PATIENCE, watched.verdict(&endpoint, None)).await;
+    assert_eq!(verdict.unwrap(), Close::UPSTREAM_LOST);
     watched.suspect(&endpoint);
     watched.says("did not answer within").await;
     assert_eq!(watched.current(), None);

@@ -4,27 +4,21 @@ use std::time::{Duration, Instant};
 
 use browserd_devtools::client::{Error, MAX_BODY_BYTES, OpenError, fetch, open_websocket};
 use http::{Method, StatusCode};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::server::{Act, IMPATIENT, Server};
-use crate::support::{Watched, free_port};
+use crate::support::{PATIENCE, Watched, free_port};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 #[tokio::test]
-async fn a_dead_browser_is_noticed_at_once_and_its_port_watched() {
+async fn a_dead_browser_is_noticed_and_its_port_watched() {
     let browser = Server::browser("one", &[]).await;
     let port = browser.port();
     let watched = Watched::fixed(&format!("http://127.0.0.1:{port}"));
     watched.leads_to("one").await;
-    let start = Instant::now();
     drop(browser);
     let status = watched.goes_down().await;
-    assert!(
-        start.elapsed() < Duration::from_millis(500),
-        "{:?}",
-        start.elapsed()
-    );
     assert!(status.detail.contains(&port.to_string()), "{status:?}");
     let _again = Server::browser_on(port, "two", &[]).await;
     assert_eq!(watched.leads_to("two").await.generation(), 2);
@@ -91,9 +85,9 @@ async fn a_given_upstream_needs_no_proof() {
 async fn waiting_ends_with_the_daemon() {
     let watched = Watched::fixed(&format!("http://127.0.0.1:{}", free_port()));
     let upstream = watched.stop().await;
-    let start = Instant::now();
-    let error = upstream.wait(Duration::from_secs(60)).await.unwrap_err();
-    assert!(start.elapsed() < Duration::from_secs(5));
+    // So long that only the daemon's end can have ended it.
+    let waiting = upstream.wait(Duration::from_secs(3600));
+    let error = timeout(PATIENCE, waiting).await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "no browser: the daemon stops");
 }
 

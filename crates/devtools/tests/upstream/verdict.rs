@@ -1,12 +1,12 @@
 //! Why a session ended, as far as the port can tell.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use browserd_devtools::Close;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::server::{Act, Server};
-use crate::support::Watched;
+use crate::support::{PATIENCE, Watched};
 
 async fn browser(targets: &[&str]) -> (Server, Watched) {
     let server = Server::browser("one", targets).await;
@@ -17,14 +17,19 @@ async fn browser(targets: &[&str]) -> (Server, Watched) {
 
 #[tokio::test]
 async fn a_closed_target_with_the_browser_alive() {
-    let (_server, watched) = browser(&["A"]).await;
+    let (server, watched) = browser(&["A"]).await;
     let endpoint = watched.up().await;
-    let start = Instant::now();
+    let before = server.requests();
     assert_eq!(
         watched.verdict(&endpoint, Some("B")).await,
         Close::TARGET_CLOSED
     );
-    assert!(start.elapsed() < Duration::from_millis(400), "said at once");
+    // Who it is, and what it lists.
+    let asked = server.requests() - before;
+    assert!(
+        asked <= 2,
+        "asked {asked} times, though it was plain at once"
+    );
 }
 
 #[tokio::test]
@@ -44,7 +49,6 @@ async fn a_browser_that_is_gone_or_another() {
     let (server, watched) = browser(&["A"]).await;
     let endpoint = watched.up().await;
     server.is_browser("two");
-    let start = Instant::now();
     assert_eq!(
         watched.verdict(&endpoint, Some("A")).await,
         Close::BROWSER_RESTARTED
@@ -52,7 +56,6 @@ async fn a_browser_that_is_gone_or_another() {
     let two = watched.leads_to("two").await;
     drop(server);
     assert_eq!(watched.verdict(&two, None).await, Close::BROWSER_RESTARTED);
-    assert!(start.elapsed() < Duration::from_millis(400), "said at once");
     assert_eq!(watched.current(), None);
 }
 
@@ -90,16 +93,8 @@ async fn a_browser_that_does_not_answer_is_bounded() {
     server.on("/json/version", Act::Hang);
     server.on("/json/list?for_tab", Act::Hang);
     for target in [None, Some("A")] {
-        let start = Instant::now();
-        assert_eq!(
-            watched.verdict(&endpoint, target).await,
-            Close::UPSTREAM_LOST
-        );
-        assert!(
-            start.elapsed() < Duration::from_millis(2300),
-            "{:?}",
-            start.elapsed()
-        );
+        let verdict = timeout(PATIENCE, watched.verdict(&endpoint, target)).await;
+        assert_eq!(verdict.unwrap(), Close::UPSTREAM_LOST);
     }
 }
 

@@ -67,7 +67,9 @@ async fn a_stalled_reader_does_not_hold_the_writer_up() {
         source.write(Stream::Stdout, BLOCK_BYTES / 2);
         pace::give_way(&source.writer.shared).await;
     }
-    assert!(started.elapsed() < writing * 2 + Duration::from_millis(100));
+    // A pause for each block would be as long as the floor makes it.
+    let floor = Duration::from_secs(512 * (BLOCK_BYTES as u64 / 2) / FLOOR_BYTES_PER_SEC);
+    assert!(started.elapsed() < writing * 2 + floor / 2);
     drop(stalled);
 }
 
@@ -132,8 +134,8 @@ async fn a_slow_reader_slows_the_writer_no_further_than_the_floor() {
         source.writer.settle().await;
     }
     source.writer.end();
-    // Twice the half second that the floor allows, and what a busy machine adds.
+    // The floor allows half a second; at the reader's own speed it would take minutes.
     let elapsed = started.elapsed();
-    assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
     readers.join_all().await;
 }
