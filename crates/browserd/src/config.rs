@@ -252,6 +252,11 @@ pub(crate) struct Launch {
     #[arg(long, env = "WINDOW_MANAGER", default_value = "false", value_parser = parse::boolean,
           num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) window_manager: bool,
+    /// Show tabs and address. Without, and without a window manager, they are above the edge of the
+    /// screen, so that pages have all of it
+    #[arg(long, env = "BROWSER_UI", default_value = "false", value_parser = parse::boolean,
+          num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(crate) browser_ui: bool,
     /// Port that Chromium's own DevTools server listens on
     #[arg(long, env = "INTERNAL_PORT", default_value = "9223", value_parser = parse::port)]
     pub(crate) internal_port: u16,
@@ -292,6 +297,7 @@ impl From<Launch> for launcher::Config {
             height: settings.height,
             display_num: settings.display_num,
             window_manager: settings.window_manager,
+            browser_ui: settings.browser_ui,
             internal_port: settings.internal_port,
         }
     }

@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-pub use base::{Screen, base};
+pub use base::{Screen, UI_HEIGHT, base};
 pub use overlay::{Overlay, OverlayError};
 
 /// What stays ours, because the daemon finds and guards the browser by it: without the name's

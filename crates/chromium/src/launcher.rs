@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use browserd_display::{Connection, Display};
+use browserd_display::{Connection, Display, Filling};
 use rustix::fs::statvfs;
 
 use crate::flags::{self, Dropped, Flags, Overlay, OverlayError, Screen};
@@ -69,6 +69,8 @@ pub struct Config {
     pub display_num: u16,
     /// A window manager is started too, and worth waiting for.
     pub window_manager: bool,
+    /// Tabs and address are on the screen; else, without a window manager, they are above its edge.
+    pub browser_ui: bool,
     /// The port of Chromium's own DevTools server, on the loopback address.
     pub internal_port: u16,
 }
@@ -123,6 +125,9 @@ pub enum Error {
     /// The X server does not come up.
     #[error("the X server is not there after {} s", X_PATIENCE.as_secs())]
     NoDisplay(#[source] browserd_display::Error),
+    /// Nobody would see to the windows of the browser.
+    #[error("cannot watch over the browser's windows")]
+    Windows(#[source] browserd_display::Error),
     /// The screen cannot be given its size.
     #[error("cannot set the size of the screen to {width}x{height}")]
     Resize {
@@ -173,7 +178,7 @@ pub fn launch(config: &Config) -> Result<u8, Error> {
     profile::make(&config.data_dir, &account)?;
     lock::release(&config.data_dir)?;
     let environment = prepare_environment(&account, config.display_num)?;
-    let screen = prepare_screen(config)?;
+    let (connection, screen) = prepare_screen(config)?;
     port::wait_until_free(config.internal_port)?;
     let (flags, dropped) = command_line(config, &overlay, screen, account.is_root());
     for Dropped { argument, reason } in dropped {
@@ -183,6 +188,9 @@ pub fn launch(config: &Config) -> Result<u8, Error> {
     tracing::info!(%binary, user = %account.name, "starting Chromium");
     let command = program(&config.binary, flags, environment, &account);
     let given = unknown::names(config.flags.iter().chain(&overlay.flags));
+    if let Some(screen) = screen {
+        fill_screen(connection, screen)?;
+    }
     stay::with(command, &config.binary, config.internal_port, given)
 }
 
@@ -198,9 +206,24 @@ fn prepare_environment(account: &Account, display_num: u16) -> Result<Environmen
     Ok(environment)
 }
 
+/// Has the windows that Chromium opens fill the screen, for as long as this process lives.
+fn fill_screen(connection: Connection, screen: Screen) -> Result<(), Error> {
+    let filling = Filling::new(connection, screen.above.is_some(), screen.window())
+        .map_err(Error::Windows)?;
+    std::thread::spawn(move || {
+        // Chromium does not survive the X server either.
+        let error = filling.run();
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "windows are left alone"
+        );
+    });
+    Ok(())
+}
+
 /// Waits for the X server and gives its screen the initial size. Tells what Chromium's window
 /// is to fill, where no window manager sees to that.
-fn prepare_screen(config: &Config) -> Result<Option<Screen>, Error> {
+fn prepare_screen(config: &Config) -> Result<(Connection, Option<Screen>), Error> {
     let display = Display::new(config.display_num);
     let deadline = Instant::now() + X_PATIENCE;
     let connection = loop {
@@ -218,13 +241,15 @@ fn prepare_screen(config: &Config) -> Result<Option<Screen>, Error> {
     };
     connection.set_initial_size(width, height).map_err(failed)?;
     if wait_for_manager(&connection, config.window_manager).map_err(failed)? {
-        return Ok(None);
+        return Ok((connection, None));
     }
     let size = connection.size().map_err(failed)?;
-    Ok(Some(Screen {
+    let screen = Screen {
         width: size.width,
         height: size.height,
-    }))
+        above: (!config.browser_ui).then_some(flags::UI_HEIGHT),
+    };
+    Ok((connection, Some(screen)))
 }
 
 /// Whether a window manager is in charge of the screen, which it may have to be waited for.

@@ -39,6 +39,7 @@ fn runs_chromium() -> ExitCode {
         height: 700,
         display_num,
         window_manager: false,
+        browser_ui: false,
         internal_port,
     };
     match launch(&config) {
@@ -341,7 +342,7 @@ fn a_killed_and_a_forgotten_browser_are_replaced() {
     assert_eq!(lock_owner(stage.dir.path()), killed.to_string());
     let mut second = stage.launch();
     stage.wait_for_devtools(&mut second);
-    assert!(command_line(second.browser()).contains(&"--window-size=800,600".to_owned()));
+    assert!(command_line(second.browser()).contains(&"--window-size=800,687".to_owned()));
 
     // Forgotten: its launcher was killed, and it lives on, with the lock and the port, when the
     // next one is started.

@@ -26,6 +26,7 @@ pub use cursor::Cursor;
 pub use desktop::Desktop;
 pub use encode::{DEFAULT_QUALITY, Format, Picture, QUALITIES, SCALES, Shot};
 pub use error::Error;
+pub use window::Filling;
 
 /// The widths that a screen can be set to, in pixels.
 pub const WIDTHS: RangeInclusive<u16> = 320..=3840;

@@ -4,7 +4,9 @@
 //! maximised, and to let it be small enough. Without one, nobody else does it, and a window may
 //! have any size: also those below the 500 pixels at which `Browser.setWindowBounds` stops.
 
+mod filling;
 mod managed;
+mod top;
 
 use x11rb::{
     errors::ReplyError,
@@ -16,7 +18,8 @@ use x11rb::{
     },
 };
 
-use self::managed::Covering;
+pub use self::filling::Filling;
+use self::{managed::Covering, top::hides_ui};
 use crate::{Connection, Error, Size, error::Attempt as _};
 
 /// How many pixels a window that covers the screen may leave free: Chromium makes itself one
@@ -43,7 +46,12 @@ impl TopLevel {
 #[derive(Debug)]
 pub(crate) enum Followers {
     /// Nobody is in charge of these.
-    Free(Vec<Window>),
+    Free {
+        /// The windows.
+        windows: Vec<Window>,
+        /// What is the browser's own of them is above the edge of the screen.
+        hide_ui: bool,
+    },
     /// A window manager is.
     Managed(Covering),
 }
@@ -54,6 +62,7 @@ pub(crate) fn followers(connection: &Connection) -> Result<Followers, Error> {
     if is_managed(connection)? {
         return Ok(Followers::Managed(Covering::find(connection)?));
     }
+    let hide_ui = hides_ui(connection)?;
     let screen = connection.root_size()?;
     let windows = top_levels(connection, screen)?;
     let covering: Vec<_> = windows
@@ -61,20 +70,20 @@ pub(crate) fn followers(connection: &Connection) -> Result<Followers, Error> {
         .filter(|window| window.covers)
         .map(|window| window.window)
         .collect();
-    if !covering.is_empty() {
-        return Ok(Followers::Free(covering));
-    }
-    let largest = windows.iter().max_by_key(|window| window.area());
-    Ok(Followers::Free(
-        largest.map(|window| window.window).into_iter().collect(),
-    ))
+    let windows = if covering.is_empty() {
+        let largest = windows.iter().max_by_key(|window| window.area());
+        largest.map(|window| window.window).into_iter().collect()
+    } else {
+        covering
+    };
+    Ok(Followers::Free { windows, hide_ui })
 }
 
 impl Followers {
     /// What they need before the screen gets its new size.
     pub(crate) fn prepare(&mut self, connection: &Connection, screen: Size) -> Result<(), Error> {
         match self {
-            Self::Free(_) => Ok(()),
+            Self::Free { .. } => Ok(()),
             Self::Managed(covering) => covering.let_shrink(connection, screen),
         }
     }
@@ -82,7 +91,7 @@ impl Followers {
     /// Sees to the windows for which asking once may not do, when others may act again.
     pub(crate) fn settle(&self, connection: &Connection, screen: Size) -> Result<(), Error> {
         match self {
-            Self::Free(_) => Ok(()),
+            Self::Free { .. } => Ok(()),
             Self::Managed(covering) => covering.settle(connection, screen),
         }
     }
@@ -90,25 +99,36 @@ impl Followers {
     /// Gives them the size of the screen, or has their manager do so. One that is gone by now
     /// is passed over.
     pub(crate) fn fit(&self, connection: &Connection, screen: Size) -> Result<(), Error> {
-        let windows = match self {
-            Self::Free(windows) => windows,
+        let (windows, hide_ui) = match self {
+            Self::Free { windows, hide_ui } => (windows, *hide_ui),
             Self::Managed(covering) => return covering.maximise(connection),
         };
-        let what = "give a window the size of the screen";
-        let place = ConfigureWindowAux::new()
-            .x(0)
-            .y(0)
-            .width(u32::from(screen.width))
-            .height(u32::from(screen.height));
         for &window in windows {
-            let cookie = connection
-                .x
-                .configure_window(window, &place)
-                .attempt(what)?;
-            present(cookie.check(), what)?;
+            let above = if hide_ui {
+                top::ui_height(connection, window)?
+            } else {
+                0
+            };
+            fill(connection, window, screen, above)?;
         }
         Ok(())
     }
+}
+
+/// Gives a window the size of the screen, and more above its edge. One that is gone is passed over.
+fn fill(connection: &Connection, window: Window, screen: Size, above: u16) -> Result<(), Error> {
+    let what = "give a window the size of the screen";
+    let place = ConfigureWindowAux::new()
+        .x(0)
+        .y(-i32::from(above))
+        .width(u32::from(screen.width))
+        .height(u32::from(screen.height) + u32::from(above));
+    let cookie = connection
+        .x
+        .configure_window(window, &place)
+        .attempt(what)?;
+    present(cookie.check(), what)?;
+    Ok(())
 }
 
 /// Whether a window manager is in charge: only one client may redirect what others ask of the

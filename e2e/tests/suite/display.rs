@@ -120,7 +120,88 @@ pub(crate) async fn a_window_manager_makes_the_window_follow(_: Suite) -> Outcom
 pub(crate) async fn f11_fills_the_screen_and_leaves_it(_: Suite) -> Outcome {
     let (managed, _manager) = managed_desk().await?;
     full_screen_and_back(managed).await?;
-    full_screen_and_back(Desk::open().await?).await
+    let with_ui = Desk::stack().env("BROWSER_UI", "true").start().await?;
+    full_screen_and_back(Desk::on(with_ui).await?).await
+}
+
+/// Waits until every page that shows says that it is as large as the screen. A tab behind another
+/// one gets its size when it comes to the front.
+async fn pages_fill_the_screen(browser: &mut Cdp, width: u64, height: u64) -> Outcome {
+    assert_eventually!("every page is as large as the screen", {
+        let targets = browser.call("Target.getTargets", json!({})).await?;
+        let targets = targets["targetInfos"].as_array().context("no targets")?;
+        let pages = targets.iter().filter(|target| target["type"] == "page");
+        let mut seen = Vec::new();
+        for page in pages {
+            let id = page["targetId"].as_str().context("no id")?;
+            let session = browser.attach(id).await?;
+            let script = "document.visibilityState === 'visible' \
+                ? [innerWidth, innerHeight, screen.width, screen.height] : []";
+            seen.push(browser.evaluate(&session, script).await?);
+            let detach = json!({"sessionId": session});
+            browser.call("Target.detachFromTarget", detach).await?;
+        }
+        let wanted = json!([width, height, width, height]);
+        seen.retain(|seen| *seen != json!([]));
+        if !seen.is_empty() && seen.iter().all(|seen| *seen == wanted) {
+            Ok(())
+        } else {
+            Err((seen, wanted))
+        }
+    });
+    Ok(())
+}
+
+pub(crate) async fn pages_have_the_whole_screen(_: Suite) -> Outcome {
+    let desk = Desk::open().await?;
+    let mut browser = desk.stack.at.browser().await?;
+    pages_fill_the_screen(&mut browser, 1280, 720).await?;
+    for (width, height) in [(1280, 720), (1920, 1080), (800, 600)] {
+        desk.resize(width, height).await?;
+        // A window, a window of a context of its own, and one that a page opens.
+        let window = json!({"url": "about:blank", "newWindow": true});
+        browser.call("Target.createTarget", window).await?;
+        let context = browser.call("Target.createBrowserContext", json!({}));
+        let context =
+            json!({"url": "about:blank", "browserContextId": context.await?["browserContextId"]});
+        browser.call("Target.createTarget", context).await?;
+        let (_, session) = browser.open("about:blank").await?;
+        let open = json!({
+            "expression": "!!open('about:blank', '', 'popup,width=400,height=300')",
+            "userGesture": true,
+        });
+        let opened = browser
+            .call_in(Some(&session), "Runtime.evaluate", open)
+            .await?;
+        assert_eq!(opened["result"]["value"], true, "{opened}");
+        pages_fill_the_screen(&mut browser, width, height).await?;
+    }
+    browser.close().await?;
+    desk.close().await
+}
+
+pub(crate) async fn the_browser_shows_its_ui_on_request(_: Suite) -> Outcome {
+    let stack = Desk::stack().env("BROWSER_UI", "true").start().await?;
+    let mut desk = Desk::on(stack).await?;
+    for (width, height) in [(1280, 720), (1920, 1080), (800, 600)] {
+        // The first is the size that it starts with.
+        if (width, height) != (1280, 720) {
+            desk.resize(width, height).await?;
+        }
+        assert_eventually!("the window covers the screen exactly", {
+            let script = "[screenX, screenY, outerWidth, outerHeight]";
+            let seen = desk.script(script).await?;
+            let wanted = json!([0, 0, width, height]);
+            if seen == wanted {
+                Ok(())
+            } else {
+                Err((seen, wanted))
+            }
+        });
+        let page = desk.script("outerHeight - innerHeight").await?;
+        assert!(page.as_i64().is_some_and(|ui| ui > 40), "{page}");
+    }
+    desk.close().await
 }
 
 async fn full_screen_and_back(mut desk: Desk) -> Outcome {

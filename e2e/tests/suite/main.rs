@@ -108,6 +108,8 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             usual_sizes_have_their_refresh_rates
             a_window_manager_makes_the_window_follow
             f11_fills_the_screen_and_leaves_it
+            pages_have_the_whole_screen
+            the_browser_shows_its_ui_on_request
             a_killed_x_server_is_503_and_then_works_again
             a_restart_on_request_loses_nothing
             a_browser_that_hangs_is_restarted_all_the_same

@@ -4,13 +4,27 @@ use std::path::Path;
 
 use super::Flags;
 
-/// The screen that the first window should fill, in pixels.
+/// How high tabs and address of a window are in Chromium 156, in pixels. Another height is seen
+/// once the window is there, and put right then.
+pub const UI_HEIGHT: u16 = 87;
+
+/// The screen that windows should fill, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
     /// Its width.
     pub width: u16,
     /// Its height.
     pub height: u16,
+    /// How much of a window is above its edge, where the browser's own part is to be there.
+    pub above: Option<u16>,
+}
+
+impl Screen {
+    /// The size of a window that fills it.
+    #[must_use]
+    pub fn window(self) -> (u16, u16) {
+        (self.width, self.height + self.above.unwrap_or(0))
+    }
 }
 
 /// The lowest layer of flags. `screen` is what the window should fill; where a window manager
@@ -34,8 +48,10 @@ pub fn base(data_dir: &Path, internal_port: u16, screen: Option<Screen>) -> Flag
     // The X server is what input and screenshots use; a desktop's Wayland session must not win.
     set("ozone-platform", "x11");
     // Without a window manager the window is where and what these say.
-    if let Some(Screen { width, height }) = screen {
-        set("window-position", "0,0");
+    if let Some(screen) = screen {
+        let (width, height) = screen.window();
+        let y = -i32::from(screen.above.unwrap_or(0));
+        set("window-position", &format!("0,{y}"));
         set("window-size", &format!("{width},{height}"));
     }
     // Discarded and frozen tabs make `connectOverCDP` hang for ever.

@@ -66,6 +66,7 @@ fn what_the_daemon_depends_on_cannot_be_overridden() {
     let screen = Screen {
         width: 1920,
         height: 1080,
+        above: None,
     };
     let mut flags = base(Path::new("/p"), 9223, Some(screen));
     let given = [
@@ -160,7 +161,7 @@ proptest! {
     fn each_name_comes_once_and_the_protected_ones_stay(
         layers in prop::collection::vec(prop::collection::vec(argument(), 0..8), 0..4),
     ) {
-        let mut flags = base(Path::new("/p"), 9223, Some(Screen { width: 640, height: 480 }));
+        let mut flags = base(Path::new("/p"), 9223, Some(Screen { width: 640, height: 480, above: None }));
         for layer in &layers {
             flags.lay_over(layer);
         }

@@ -157,6 +157,7 @@ fn config(dir: &Path) -> Config {
         height: 720,
         display_num: 1,
         window_manager: false,
+        browser_ui: true,
         internal_port: 9223,
     }
 }
@@ -175,6 +176,7 @@ fn the_command_line_has_three_layers_and_a_page() {
     let screen = Some(Screen {
         width: 800,
         height: 600,
+        above: None,
     });
     let (line, dropped) = command_line(&config, &overlay, screen, false);
     for expected in [
@@ -220,4 +222,18 @@ fn the_command_line_has_three_layers_and_a_page() {
     // A window manager makes the window fill the screen.
     let (line, _) = command_line(&config, &overlay, None, false);
     assert!(!line.iter().any(|one| one.starts_with("--window-")));
+}
+
+#[test]
+fn what_is_the_browsers_own_is_above_the_edge_of_the_screen() {
+    let screen = Some(Screen {
+        width: 800,
+        height: 600,
+        above: Some(87),
+    });
+    let overlay = Overlay { flags: Vec::new() };
+    let (line, _) = command_line(&config(Path::new("/x")), &overlay, screen, false);
+    for expected in ["--window-position=0,-87", "--window-size=800,687"] {
+        assert!(line.iter().any(|one| one == expected), "{line:?}");
+    }
 }

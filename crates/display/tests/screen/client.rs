@@ -37,6 +37,22 @@ impl Client {
 
     /// A window that shows, where it is told to.
     pub(crate) fn window(&self, region: Region) -> Window {
+        let window = self.unmapped(region);
+        self.x.map_window(window).unwrap();
+        let above = ConfigureWindowAux::new().stack_mode(x11rb::protocol::xproto::StackMode::ABOVE);
+        self.x.configure_window(window, &above).unwrap();
+        self.x.sync().unwrap();
+        window
+    }
+
+    /// The number of a name.
+    pub(crate) fn atom(&self, name: &str) -> u32 {
+        let asked = self.x.intern_atom(false, name.as_bytes()).unwrap();
+        asked.reply().unwrap().atom
+    }
+
+    /// A window that does not show yet.
+    pub(crate) fn unmapped(&self, region: Region) -> Window {
         let window = self.x.generate_id().unwrap();
         let look = CreateWindowAux::new()
             .background_pixel(0)
@@ -61,10 +77,6 @@ impl Client {
                 &look,
             )
             .unwrap();
-        self.x.map_window(window).unwrap();
-        let above = ConfigureWindowAux::new().stack_mode(x11rb::protocol::xproto::StackMode::ABOVE);
-        self.x.configure_window(window, &above).unwrap();
-        self.x.sync().unwrap();
         window
     }
 

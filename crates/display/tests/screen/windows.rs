@@ -1,12 +1,14 @@
 //! Which windows follow the screen when its size changes.
 
-use browserd_display::{Display, Error, PRESETS, Resize, Size};
+use std::time::Duration;
+
+use browserd_display::{Display, Error, Filling, PRESETS, Region, Resize, Size};
 use x11rb::{
     connection::Connection as _,
     properties::WmSizeHints,
     protocol::xproto::{
-        ChangeWindowAttributesAux, ConnectionExt as _, CreateWindowAux, EventMask, Window,
-        WindowClass,
+        AtomEnum, ChangeWindowAttributesAux, ConfigureWindowAux, ConnectionExt as _,
+        CreateWindowAux, EventMask, PropMode, Window, WindowClass,
     },
     wrapper::ConnectionExt as _,
 };
@@ -188,4 +190,89 @@ async fn of_changes_at_the_same_time_none_is_lost() {
             "{wider} and {higher} made {last}"
         );
     }
+}
+
+/// A window as Chromium makes one, whose own part is as high as told.
+fn browser(client: &Client, role: &str, own: i32, place: Region) -> Window {
+    let window = client.unmapped(place);
+    let (name, kind) = (client.atom("WM_WINDOW_ROLE"), AtomEnum::STRING);
+    let replace = PropMode::REPLACE;
+    client
+        .x
+        .change_property8(replace, window, name, kind, role.as_bytes())
+        .unwrap();
+    ask_for_least_height(client, window, own);
+    client.x.map_window(window).unwrap();
+    client.x.sync().unwrap();
+    window
+}
+
+fn ask_for_least_height(client: &Client, window: Window, height: i32) {
+    let hints = WmSizeHints {
+        min_size: Some((500, height)),
+        ..WmSizeHints::default()
+    };
+    hints.set_normal_hints(&client.x, window).unwrap();
+    client.x.sync().unwrap();
+}
+
+/// Has the browser's windows of that size fill the screen, until the server ends.
+fn fill(xvfb: &Xvfb, hide_ui: bool, given: (u16, u16)) {
+    let connection = xvfb.display().connect(Duration::from_secs(20)).unwrap();
+    let filling = Filling::new(connection, hide_ui, given).unwrap();
+    std::thread::spawn(move || filling.run());
+}
+
+async fn is_at(client: &Client, window: Window, whole: Region) {
+    eventually("the window is in its place", async || {
+        client.place(window) == whole
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_the_browsers_own_is_above_the_edge() {
+    let xvfb = large().await;
+    let client = Client::new(&xvfb);
+    fill(&xvfb, true, (1280, 807));
+    // The height on the command line was a guess.
+    let first = browser(&client, "browser", 143, region(0, -87, 1280, 807));
+    let popup = browser(&client, "pop-up", 36, region(0, 0, 1279, 719));
+    let small = browser(&client, "browser", 87, region(30, 40, 800, 600));
+    is_at(&client, first, region(0, -143, 1280, 863)).await;
+    is_at(&client, popup, region(0, -35, 1280, 755)).await;
+    // A bar goes, and the screen changes.
+    ask_for_least_height(&client, first, 87);
+    is_at(&client, first, region(0, -87, 1280, 807)).await;
+    resize(&xvfb.display(), 800, 600).await;
+    is_at(&client, first, region(0, -87, 800, 687)).await;
+    is_at(&client, popup, region(0, -35, 800, 635)).await;
+    ask_for_least_height(&client, first, 143);
+    is_at(&client, first, region(0, -143, 800, 743)).await;
+    // Of the size that the command line gives it, long after the screen had that one.
+    let late = browser(&client, "browser", 87, region(0, -87, 1280, 807));
+    is_at(&client, late, region(0, -87, 800, 687)).await;
+    let late = browser(&client, "pop-up", 36, region(0, 0, 1280, 841));
+    is_at(&client, late, region(0, -35, 800, 635)).await;
+    assert_eq!(client.place(small), region(30, 40, 800, 600));
+    // Where somebody put it, it stays.
+    let aside = ConfigureWindowAux::new().x(7);
+    client.x.configure_window(first, &aside).unwrap();
+    ask_for_least_height(&client, first, 87);
+    let last = browser(&client, "browser", 87, region(0, -87, 1280, 807));
+    is_at(&client, last, region(0, -87, 800, 687)).await;
+    assert_eq!(client.place(first), region(7, -143, 800, 743));
+}
+
+#[tokio::test]
+async fn with_its_own_part_a_browser_covers_the_screen_exactly() {
+    let xvfb = large().await;
+    let client = Client::new(&xvfb);
+    fill(&xvfb, false, (1280, 720));
+    let first = browser(&client, "browser", 87, region(0, 0, 1279, 719));
+    is_at(&client, first, region(0, 0, 1280, 720)).await;
+    resize(&xvfb.display(), 800, 600).await;
+    is_at(&client, first, region(0, 0, 800, 600)).await;
+    let late = browser(&client, "browser", 87, region(0, 0, 1280, 720));
+    is_at(&client, late, region(0, 0, 800, 600)).await;
 }
