@@ -13,6 +13,7 @@ mod pack_zip;
 mod pipe;
 mod spool;
 mod stage;
+mod tar;
 mod unpack;
 mod unpack_tar;
 mod unpack_zip;

@@ -36,6 +36,7 @@ pub(super) struct Tally {
     packed_bytes: u64,
     entries: usize,
     unpacked_bytes: u64,
+    hole_bytes: u64,
     name_bytes: usize,
 }
 
@@ -46,6 +47,7 @@ impl Tally {
             packed_bytes,
             entries: 0,
             unpacked_bytes: 0,
+            hole_bytes: 0,
             name_bytes: 0,
         }
     }
@@ -87,16 +89,29 @@ impl Tally {
 
     pub(super) fn add_bytes(&mut self, bytes: u64) -> Result<()> {
         self.unpacked_bytes = self.unpacked_bytes.saturating_add(bytes);
+        self.check_bytes()?;
         let limits = &self.limits;
-        if self.unpacked_bytes > limits.unpacked_bytes {
-            return Err(Error::ArchiveTooLarge {
-                reason: format!("it unpacks to more than {} bytes", limits.unpacked_bytes),
-            });
-        }
         let allowed = self.packed_bytes.saturating_mul(limits.ratio);
         if self.unpacked_bytes > allowed.max(RATIO_FROM_BYTES) {
             return Err(Error::ArchiveTooLarge {
                 reason: format!("it unpacks to more than {} times its size", limits.ratio),
+            });
+        }
+        Ok(())
+    }
+
+    /// Counts what of sparse files is no data. It takes no room, so that the ratio says nothing;
+    /// but whoever reads the file reads it.
+    pub(super) fn add_holes(&mut self, bytes: u64) -> Result<()> {
+        self.hole_bytes = self.hole_bytes.saturating_add(bytes);
+        self.check_bytes()
+    }
+
+    fn check_bytes(&self) -> Result<()> {
+        let limit = self.limits.unpacked_bytes;
+        if self.unpacked_bytes.saturating_add(self.hole_bytes) > limit {
+            return Err(Error::ArchiveTooLarge {
+                reason: format!("it unpacks to more than {limit} bytes"),
             });
         }
         Ok(())

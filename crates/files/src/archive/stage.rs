@@ -3,10 +3,13 @@
 //! Every entry is made relative to an open directory, and no symbolic link is ever followed: what
 //! an archive says cannot lead out, not even for a moment.
 
+mod made;
+mod walker;
+
 use std::{
     ffi::OsStr,
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
 };
@@ -14,7 +17,7 @@ use std::{
 use rustix::{
     fs::{
         AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, fchmod, futimens,
-        linkat, mkdirat, openat, readlinkat, statat, symlinkat, syncfs, unlinkat, utimensat,
+        linkat, openat, readlinkat, statat, symlinkat, syncfs, unlinkat, utimensat,
     },
     io::Errno,
 };
@@ -23,19 +26,19 @@ use super::{
     limits::Tally,
     merge,
     name::{MAX_PATH_BYTES, leads_out},
+    tar::Part,
 };
 use crate::{
     Error, Result,
     error::Attempt,
     path::shorten,
     temp::{TempDir, open_dir},
-    write::target::make_parents,
 };
+use made::Made;
+use walker::Walker;
 
 const ACTION: &str = "unpack";
 const COPY_BYTES: usize = 256 * 1024;
-/// What a directory gets that only the names of other entries tell of.
-const IMPLIED_MODE: u32 = 0o755;
 
 /// What an entry says of itself.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +126,37 @@ impl Stage {
         size: u64,
         content: &mut dyn Read,
     ) -> Result<()> {
+        let mut file = self.create(path)?;
+        let written = self.copy(path, &mut file, content)?;
+        check_whole(path, size, written)?;
+        self.dress(path, &file, attributes)
+    }
+
+    /// Makes a file of `size` bytes of which `content` gives some parts only, one behind the
+    /// other. Between them there are holes.
+    pub(super) fn sparse_file(
+        &mut self,
+        path: &Path,
+        attributes: Attributes,
+        size: u64,
+        parts: &[Part],
+        content: &mut dyn Read,
+    ) -> Result<()> {
+        let mut file = self.create(path)?;
+        let data: u64 = parts.iter().map(|part| part.bytes).sum();
+        self.tally.add_holes(size.saturating_sub(data))?;
+        for part in parts {
+            let sought = file.seek(SeekFrom::Start(part.offset));
+            sought.attempt(ACTION, &self.dest.join(path))?;
+            let written = self.copy(path, &mut file, &mut content.take(part.bytes))?;
+            check_whole(path, part.bytes, written)?;
+        }
+        let set = file.set_len(size);
+        set.attempt(ACTION, &self.dest.join(path))?;
+        self.dress(path, &file, attributes)
+    }
+
+    fn create(&mut self, path: &Path) -> Result<File> {
         self.check_length(path)?;
         let made = self.walker.parent(path, |dir, name| {
             let flags =
@@ -130,11 +164,15 @@ impl Stage {
             clear(dir, name)?;
             openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
         });
-        let mut file = File::from(self.made(path, made)?);
+        self.made(path, made).map(File::from)
+    }
+
+    /// Writes what `content` gives; returns how much that was.
+    fn copy(&mut self, path: &Path, file: &mut File, content: &mut dyn Read) -> Result<u64> {
         let mut written = 0;
         loop {
             let read = match content.read(&mut self.buffer) {
-                Ok(0) => break,
+                Ok(0) => return Ok(written),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(damaged(path, error)),
@@ -144,14 +182,11 @@ impl Stage {
             write.attempt(ACTION, &self.dest.join(path))?;
             written += read as u64;
         }
-        if written != size {
-            let name = shorten(path.as_os_str());
-            return Err(Error::bad_archive(format!(
-                "the entry {name:?} says to have {size} bytes and has {written}"
-            )));
-        }
-        let dressed = fchmod(&file, attributes.raw_mode())
-            .and_then(|()| futimens(&file, &attributes.times()));
+    }
+
+    fn dress(&self, path: &Path, file: &File, attributes: Attributes) -> Result<()> {
+        let dressed =
+            fchmod(file, attributes.raw_mode()).and_then(|()| futimens(file, &attributes.times()));
         dressed.attempt(ACTION, &self.dest.join(path))
     }
 
@@ -284,6 +319,16 @@ fn clear(dir: &OwnedFd, name: &OsStr) -> rustix::io::Result<()> {
     }
 }
 
+fn check_whole(path: &Path, size: u64, written: u64) -> Result<()> {
+    if written == size {
+        return Ok(());
+    }
+    let name = shorten(path.as_os_str());
+    Err(Error::bad_archive(format!(
+        "the entry {name:?} says to have {size} bytes and has {written}"
+    )))
+}
+
 /// An error of the archive's own, unless the disk failed under it.
 pub(super) fn damaged(path: &Path, error: io::Error) -> Error {
     if error.raw_os_error().is_some() {
@@ -291,99 +336,4 @@ pub(super) fn damaged(path: &Path, error: io::Error) -> Error {
     }
     let name = shorten(path.as_os_str());
     Error::bad_archive(format!("the entry {name:?} is damaged: {error}"))
-}
-
-/// Opens directories below another without following a link. The last one stays open: entries
-/// come directory by directory.
-#[derive(Debug)]
-pub(super) struct Walker {
-    root: OwnedFd,
-    here: Option<(PathBuf, OwnedFd)>,
-    /// How many directories were made.
-    made: usize,
-}
-
-impl Walker {
-    pub(super) fn new(root: OwnedFd) -> Self {
-        Self {
-            root,
-            here: None,
-            made: 0,
-        }
-    }
-
-    /// Opens a directory, and makes it and those above it if asked to.
-    fn open(&mut self, path: &Path, make: bool) -> rustix::io::Result<&OwnedFd> {
-        if path.as_os_str().is_empty() {
-            return Ok(&self.root);
-        }
-        let (mut at, mut dir) = match self.here.take() {
-            Some((at, dir)) if path.starts_with(&at) => (at, Some(dir)),
-            _ => (PathBuf::new(), None),
-        };
-        let rest = path.strip_prefix(&at).unwrap_or(path).to_owned();
-        for name in &rest {
-            let outer = dir.as_ref().unwrap_or(&self.root);
-            let mut is_new = false;
-            if make {
-                match mkdirat(outer, name, Mode::from_raw_mode(IMPLIED_MODE)) {
-                    Ok(()) => is_new = true,
-                    Err(Errno::EXIST) => {}
-                    Err(errno) => return Err(errno),
-                }
-            }
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let inner = openat(outer, name, flags, Mode::empty())?;
-            if is_new {
-                self.made += 1;
-                // Whatever the umask took.
-                fchmod(&inner, Mode::from_raw_mode(IMPLIED_MODE))?;
-            }
-            at.push(name);
-            dir = Some(inner);
-        }
-        let root = &self.root;
-        self.here = dir.map(|dir| (at, dir));
-        Ok(self.here.as_ref().map_or(root, |(_, dir)| dir))
-    }
-
-    /// Works in the directory of an entry, which is made if it is missing.
-    fn parent<T>(
-        &mut self,
-        path: &Path,
-        work: impl FnOnce(&OwnedFd, &OsStr) -> rustix::io::Result<T>,
-    ) -> rustix::io::Result<T> {
-        let dir = self.open(path.parent().unwrap_or_else(|| Path::new("")), true)?;
-        work(dir, path.file_name().ok_or(Errno::ISDIR)?)
-    }
-}
-
-/// The directories that were made for the destination; gone again if nothing came into them.
-#[derive(Debug)]
-struct Made(Vec<PathBuf>);
-
-impl Made {
-    fn make(dest: &Path) -> Result<Self> {
-        let missing = dest
-            .ancestors()
-            .take_while(|dir| fs::symlink_metadata(dir).is_err())
-            .map(Path::to_owned)
-            .collect();
-        let made = Self(missing);
-        make_parents(dest)?;
-        Ok(made)
-    }
-
-    fn keep(&mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Made {
-    fn drop(&mut self) {
-        for dir in &self.0 {
-            // One that is not empty is somebody else's by now.
-            let _ = fs::remove_dir(dir);
-        }
-    }
 }

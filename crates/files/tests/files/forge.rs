@@ -131,6 +131,31 @@ impl TarEntry {
         Self { header, data }
     }
 
+    /// With bytes of the header as they are given.
+    pub(crate) fn with(mut self, at: usize, bytes: &[u8]) -> Self {
+        self.header.as_mut_bytes()[at..at + bytes.len()].copy_from_slice(bytes);
+        self.header.set_cksum();
+        self
+    }
+
+    /// With a checksum of signed bytes, as old writers made it.
+    pub(crate) fn with_signed_checksum(mut self) -> Self {
+        self.header.as_old_mut().cksum = *b"        ";
+        let bytes = self.header.as_bytes().iter();
+        let sum: i64 = bytes.map(|byte| i64::from(byte.cast_signed())).sum();
+        let digits = format!("{:06o}\0 ", sum & 0o777_777);
+        self.header
+            .as_old_mut()
+            .cksum
+            .copy_from_slice(digits.as_bytes());
+        self
+    }
+
+    /// The extended header of pax for the entry behind it.
+    pub(crate) fn pax(records: &[(&str, &[u8])]) -> Self {
+        Self::new("PaxHeaders/x", EntryType::XHeader, &pax(records))
+    }
+
     /// With the field of the time as it is given.
     pub(crate) fn modified(mut self, field: [u8; 12]) -> Self {
         self.header.as_old_mut().mtime = field;

@@ -14,6 +14,7 @@ mod profile;
 mod read;
 mod script;
 mod support;
+mod tar_dialects;
 mod watch;
 mod write;
 mod zip_end;
