@@ -5,6 +5,7 @@
 //! as not set.
 
 mod computer;
+mod environment;
 mod init;
 mod parse;
 mod report;
@@ -16,7 +17,11 @@ use browserd_devtools::upstream::Fixed;
 use browserd_server::{HostPattern, Origin};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-pub(crate) use self::{init::Init, report::Refused};
+pub(crate) use self::{
+    environment::{environment, for_chromium, secrets},
+    init::Init,
+    report::Refused,
+};
 
 /// The prefix under which existing images set the daemon's variables.
 const PREFIX: &str = "KERNEL_IMAGES_API_";
@@ -299,6 +304,7 @@ impl From<Launch> for launcher::Config {
             window_manager: settings.window_manager,
             browser_ui: settings.browser_ui,
             internal_port: settings.internal_port,
+            environment: for_chromium(environment()),
         }
     }
 }
@@ -311,7 +317,10 @@ fn with_variables(command: clap::Command) -> clap::Command {
                 return argument;
             };
             let prefixed = format!("{PREFIX}{name}");
-            match (variable(name), variable(&prefixed)) {
+            match (
+                environment::variable(name),
+                environment::variable(&prefixed),
+            ) {
                 (Some(value), _) if !value.is_empty() => argument,
                 (_, Some(value)) if !value.is_empty() => argument.env(prefixed),
                 (None, _) => argument,
@@ -349,19 +358,6 @@ pub(crate) struct FileBounds {
     /// Seconds after which a watch that nobody reads ends
     #[arg(long, env = "WATCH_IDLE_SEC", default_value = "3600", value_parser = parse::seconds)]
     pub(crate) watch_idle_sec: u64,
-}
-
-/// The environment as it is, for children to inherit what is not secret of it.
-pub(crate) fn environment() -> Vec<(OsString, OsString)> {
-    std::env::vars_os().collect()
-}
-
-fn variable(name: &str) -> Option<OsString> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads it"
-    )]
-    std::env::var_os(name)
 }
 
 #[cfg(test)]

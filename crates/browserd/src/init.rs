@@ -9,7 +9,6 @@ use std::{
 };
 
 use browserd_init::{Config, Format, Output, Program};
-use browserd_process::Secrets;
 
 use crate::{
     USAGE,
@@ -59,7 +58,7 @@ fn start(settings: &Init, serve: &Serve, launch: &Launch) -> anyhow::Result<u8> 
     log::init_to(&settings.log, move || source.clone())?;
     browserd_init::mount_missing();
     let all = config::environment();
-    let secrets = Secrets::new();
+    let secrets = config::secrets();
     // The daemon gets them, and hides them as well.
     if let Err(error) = secrets.hide() {
         tracing::warn!(%error, "commands may be able to read the secrets of the first process");

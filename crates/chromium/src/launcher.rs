@@ -17,6 +17,7 @@ mod unknown;
 mod user;
 
 use std::{
+    ffi::OsString,
     io,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -29,7 +30,6 @@ use rustix::fs::statvfs;
 
 use crate::flags::{self, Dropped, Flags, Overlay, OverlayError, Screen};
 use environment::Environment;
-pub use environment::is_passed_on;
 use user::Account;
 
 /// How long the X server may take to come up.
@@ -73,6 +73,9 @@ pub struct Config {
     pub browser_ui: bool,
     /// The port of Chromium's own DevTools server, on the loopback address.
     pub internal_port: u16,
+    /// Variables that Chromium may inherit: without the settings of this program. What is secret
+    /// by its name, or would lead Chromium astray, is left out here.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 /// Why Chromium was not started.
@@ -177,7 +180,7 @@ pub fn launch(config: &Config) -> Result<u8, Error> {
     leftovers::end(&config.data_dir)?;
     profile::make(&config.data_dir, &account)?;
     lock::release(&config.data_dir)?;
-    let environment = prepare_environment(&account, config.display_num)?;
+    let environment = prepare_environment(&account, config)?;
     let (connection, screen) = prepare_screen(config)?;
     port::wait_until_free(config.internal_port)?;
     let (flags, dropped) = command_line(config, &overlay, screen, account.is_root());
@@ -194,8 +197,9 @@ pub fn launch(config: &Config) -> Result<u8, Error> {
     stay::with(command, &config.binary, config.internal_port, given)
 }
 
-fn prepare_environment(account: &Account, display_num: u16) -> Result<Environment, Error> {
-    let mut environment = environment::for_chromium(std::env::vars_os(), account, display_num);
+fn prepare_environment(account: &Account, config: &Config) -> Result<Environment, Error> {
+    let inherited = config.environment.clone();
+    let mut environment = environment::for_chromium(inherited, account, config.display_num);
     if let Some(path) = environment.runtime_dir.clone()
         && !profile::make_private(&path, account)?
     {

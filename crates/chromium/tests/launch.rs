@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed helper fails the test")]
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -17,13 +18,21 @@ use browserd_display::{Display, Size};
 /// Where the launcher's process finds what it is to do: `<display>\n<port>\n<dir>`.
 const TASK: &str = "LAUNCH_TEST_TASK";
 
+/// What this process was started with.
+#[expect(clippy::disallowed_methods, reason = "the task is in a variable")]
+fn variables() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
 /// Not a test: the launcher, which each test runs in a process of its own.
 #[test]
 fn runs_chromium() -> ExitCode {
-    let Some(task) = std::env::vars().find(|(name, _)| name == TASK) else {
+    let mut inherited: Vec<_> = variables();
+    let Some(at) = inherited.iter().position(|(name, _)| name == TASK) else {
         return ExitCode::SUCCESS;
     };
-    let mut lines = task.1.lines();
+    let task = inherited.remove(at).1.into_string().unwrap();
+    let mut lines = task.lines();
     let mut next = || lines.next().unwrap();
     let (display_num, internal_port) = (next().parse().unwrap(), next().parse().unwrap());
     let dir = PathBuf::from(next());
@@ -41,6 +50,7 @@ fn runs_chromium() -> ExitCode {
         window_manager: false,
         browser_ui: false,
         internal_port,
+        environment: inherited,
     };
     match launch(&config) {
         // The exit code of a test program is its own matter.

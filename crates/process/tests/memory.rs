@@ -3,6 +3,10 @@
 //! Alone in its program, as it measures the memory of all of it. `PROCESS_TEST_SECONDS` makes it
 //! run longer.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test hands its own environment on, and is told its size by it"
+)]
 
 use std::fs;
 use std::time::Duration;

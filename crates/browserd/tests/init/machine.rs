@@ -1,6 +1,10 @@
 //! One machine: a PID namespace whose first process is `browserd init`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test hands its own environment on, and is told its size by it"
+)]
 
 use std::{
     fs,

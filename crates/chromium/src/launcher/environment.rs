@@ -7,43 +7,6 @@ use std::{ffi::OsString, path::PathBuf};
 
 use super::user::Account;
 
-/// Settings of the daemon, the launcher and the stack. Debian's start script would read
-/// `CHROMIUM_FLAGS` were it not for a line of its own; it has been merged already.
-const SETTINGS: &[&str] = &[
-    "ALLOWED_HOSTS",
-    "ALLOWED_ORIGINS",
-    "BROWSERD_BINARY",
-    "BROWSER_DATA_DIR",
-    "BROWSER_UI",
-    "DEVTOOLS_PEER_TIMEOUT_SEC",
-    "DEVTOOLS_PING_SEC",
-    "DEVTOOLS_PROXY_PORT",
-    "DEVTOOLS_UPSTREAM",
-    "DEVTOOLS_WAIT_SEC",
-    "DISPLAY_NUM",
-    "EXEC_OUTPUT_BYTES",
-    "HEADER_TIMEOUT_SEC",
-    "HEIGHT",
-    "INTERNAL_PORT",
-    "LISTEN_ADDRESS",
-    "LOG_CDP_MESSAGES",
-    "LOG_DIR",
-    "LOG_FORMAT",
-    "LOG_LEVEL",
-    "MAX_CONNECTIONS",
-    "MAX_JSON_BYTES",
-    "MAX_PROCESSES",
-    "MAX_STREAMS",
-    "METRICS_PORT",
-    "PORT",
-    "PROCESS_OUTPUT_BYTES",
-    "PROCESS_OUTPUT_DIR",
-    "PROCESS_OUTPUT_MEMORY_BYTES",
-    "RUN_AS_ROOT",
-    "RUN_DIR",
-    "WIDTH",
-];
-
 /// Beginnings of names that are settings or secrets too.
 const PREFIXES: &[&str] = &[
     "AUTH_",
@@ -98,19 +61,19 @@ impl Environment {
     }
 }
 
-/// Whether a variable of the launcher's is passed on to Chromium.
+/// Whether a variable of the launcher's is passed on to Chromium, by its name alone. Settings of
+/// ours are not: the caller of [`launch`](super::launch) leaves them out.
 #[must_use]
-pub fn is_passed_on(name: &str) -> bool {
+fn is_passed_on(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    !SETTINGS.contains(&name)
-        && !MISLEADING.contains(&name)
+    !MISLEADING.contains(&name)
         && !PREFIXES.iter().any(|prefix| upper.starts_with(prefix))
         && !SECRETS.iter().any(|part| upper.contains(part))
 }
 
 /// What is passed on of the launcher's variables, and what Chromium needs besides.
 pub(super) fn for_chromium(
-    own: impl IntoIterator<Item = (OsString, OsString)>,
+    own: Vec<(OsString, OsString)>,
     account: &Account,
     display_num: u16,
 ) -> Environment {
@@ -119,7 +82,6 @@ pub(super) fn for_chromium(
         ("USER".into(), account.name.clone().into()),
         ("LOGNAME".into(), account.name.clone().into()),
     ];
-    let own: Vec<(OsString, OsString)> = own.into_iter().collect();
     // A home that was chosen for this very user stays.
     let has_home = account.switch_to().is_none() && own.iter().any(|(name, _)| name == "HOME");
     if let Some(home) = account.home.as_ref().filter(|_| !has_home) {

@@ -1,5 +1,10 @@
 //! What a command can find out of the daemon's secrets.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test hands its own environment on, and is told its size by it"
+)]
+
 use browserd_process::{Config, Environment, Request, Secrets, forbid_inspection};
 
 use super::support::*;

@@ -1,5 +1,10 @@
 //! Output to many readers, and input.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test hands its own environment on, and is told its size by it"
+)]
+
 use std::time::{Duration, Instant};
 
 use browserd_process::{Config, Error, Event, Offsets, Process, Request, Signal, Stream};

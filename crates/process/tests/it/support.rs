@@ -1,5 +1,10 @@
 //! What the tests share.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test hands its own environment on, and is told its size by it"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -21,7 +21,7 @@ async fn two_that_settle_write_each_block_once() {
         let Source { writer, at } = source;
         let writer = Arc::new(writer);
         let other = Arc::clone(&writer);
-        let other = tokio::spawn(async move { other.settle().await });
+        let other = tokio::runtime::Handle::current().spawn(async move { other.settle().await });
         writer.settle().await;
         other.await.unwrap();
 
