@@ -1,7 +1,7 @@
 # Thin verbs; the work is in cargo and in scripts/. On a fresh Debian 12 each installs what it
 # needs through apt; only Rust and make must be there.
 
-.PHONY: help run up down build test soak fuzz bench lint fmt openapi image microvm e2e-image \
+.PHONY: help run up down build test soak fuzz bench lint fmt openapi settings image microvm e2e-image \
 	bench-image runtime
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make lint     formatting, clippy, docs, openapi.yaml, dependencies'
 	@echo 'make fmt      formats the code'
 	@echo 'make openapi  writes openapi.yaml anew from the types'
+	@echo 'make settings  writes docs/settings.md anew from the flags'
 	@echo 'make image    the images, headless and headful, with their sizes'
 	@echo 'make microvm  what a microVM boots, made of the headless image'
 	@echo 'make e2e-image  the images, and the tests that run them'
@@ -66,6 +67,10 @@ lint:
 
 fmt:
 	cargo fmt --all
+
+settings:
+	cargo run --quiet --locked -p browserd -- settings > docs/settings.md.new
+	mv docs/settings.md.new docs/settings.md
 
 openapi:
 	cargo run --quiet --locked -p browserd -- openapi > openapi.yaml.new

@@ -7,6 +7,7 @@
 mod computer;
 mod environment;
 mod init;
+mod list;
 mod parse;
 mod report;
 
@@ -20,6 +21,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 pub(crate) use self::{
     environment::{environment, for_chromium, secrets},
     init::Init,
+    list::page,
     report::Refused,
 };
 
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Init(Box<Init>),
     /// Print the API's OpenAPI document.
     Openapi,
+    /// Print the list of settings, in Markdown.
+    Settings,
 }
 
 /// The settings of the daemon.

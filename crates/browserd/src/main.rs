@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Chromium(settings) => return launch(*settings),
         Command::Init(settings) => return init::run(&settings),
         Command::Openapi => return print(&browserd_server::openapi_yaml()),
+        Command::Settings => return print(&config::page()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
