@@ -39,7 +39,8 @@ build:
 	cargo build --release --locked -p browserd
 
 test:
-	@scripts/install images/packages/runtime.txt images/packages/build.txt e2e/packages.txt
+	@scripts/install images/packages/runtime.txt images/packages/build.txt e2e/packages.txt \
+		bench/packages.txt
 	@scripts/clients
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked --no-fail-fast
@@ -56,13 +57,14 @@ fuzz:
 	@scripts/fuzz
 
 bench:
-	@scripts/install images/packages/runtime.txt images/packages/build.txt e2e/packages.txt
+	@scripts/install images/packages/runtime.txt images/packages/build.txt e2e/packages.txt \
+		bench/packages.txt
 	@scripts/clients
 	cargo build --release --locked -p browserd
 	cargo run --release --locked -p browserd-bench -- $(BENCH_ARGS)
 
 lint:
-	@scripts/install images/packages/build.txt scripts/packages.txt
+	@scripts/install images/packages/build.txt bench/packages.txt scripts/packages.txt
 	@scripts/lint
 
 fmt:

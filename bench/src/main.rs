@@ -9,12 +9,14 @@ mod cdp;
 mod client;
 mod daemon;
 mod echo;
+mod grab;
 mod http;
 mod machine;
 mod row;
 mod rows;
 mod splice;
 mod stats;
+mod sys;
 
 use std::{
     net::SocketAddr,
@@ -107,7 +109,7 @@ fn exit(done: anyhow::Result<bool>) -> ExitCode {
     }
 }
 
-/// Runs the chosen rows; false when one of them could not be run.
+/// Runs the chosen rows; false when one of them could not be run, or is far from its bar.
 fn run(cli: &Cli) -> anyhow::Result<bool> {
     if cli.list {
         for (name, _) in ROWS {
@@ -158,7 +160,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     let out = cli.out.clone().unwrap_or_else(|| target.join("bench.json"));
     write(&out, &done)?;
     summary(&done, &failed);
-    Ok(failed.is_empty())
+    Ok(failed.is_empty() && !done.iter().any(Row::is_far))
 }
 
 /// Whether a text on the command line asks for a row: by its name, or by a part of names.
@@ -193,6 +195,9 @@ fn summary(rows: &[Row], failed: &[&str]) {
         .collect();
     if !failed.is_empty() {
         println!("\nnot run: {}", failed.join(", "));
+    }
+    for row in rows.iter().filter(|row| row.is_far()) {
+        println!("{}: it reaches less than half of its bar", row.name());
     }
     if missed.is_empty() {
         println!("\n{} rows, every bar met", rows.len());

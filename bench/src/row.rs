@@ -82,6 +82,16 @@ impl Row {
             (_, None) => false,
         }
     }
+
+    /// Whether it reaches less than half of its bar, which no noise explains.
+    pub(crate) fn is_far(&self) -> bool {
+        match (self.bar, self.ratio()) {
+            (Bar::AtMost(bar), _) => self.ours > bar * 2.0,
+            (Bar::RatioAtMost(bar), Some(ratio)) => ratio > bar * 2.0,
+            (Bar::RatioAtLeast(bar), Some(ratio)) => ratio < bar / 2.0,
+            (_, None) => true,
+        }
+    }
 }
 
 impl Bar {
@@ -142,6 +152,16 @@ mod tests {
         assert!(!Row::against("µs", 11.0, 10.0, Bar::RatioAtMost(1.05)).is_met());
         assert!(Row::against("MB/s", 19.0, 20.0, Bar::RatioAtLeast(0.95)).is_met());
         assert!(!Row::against("MB/s", 18.0, 20.0, Bar::RatioAtLeast(0.95)).is_met());
+    }
+
+    #[test]
+    fn a_row_is_far_below_half_of_its_bar() {
+        assert!(!Row::absolute("ms", 40.0, 20.0).is_far());
+        assert!(Row::absolute("ms", 40.1, 20.0).is_far());
+        assert!(!Row::against("µs", 21.0, 10.0, Bar::RatioAtMost(1.05)).is_far());
+        assert!(Row::against("µs", 21.1, 10.0, Bar::RatioAtMost(1.05)).is_far());
+        assert!(!Row::against("MB/s", 10.0, 20.0, Bar::RatioAtLeast(0.95)).is_far());
+        assert!(Row::against("MB/s", 9.0, 20.0, Bar::RatioAtLeast(0.95)).is_far());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("file_rss", files::file_rss),
     ("down_1m", files::down_1m),
     ("up_1m", files::up_1m),
+    ("write_1m", files::write_1m),
+    ("list_1000", files::list_1000),
     ("download_dir_zstd", files::download_dir_zstd),
     ("download_dir_zip", files::download_dir_zip),
     ("upload_zip", files::upload_zip),

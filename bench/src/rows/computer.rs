@@ -11,7 +11,7 @@ use browserd_e2e::{Cdp, Stack};
 use serde_json::{Value, json};
 
 use crate::{
-    Bench,
+    Bench, grab,
     http::Http,
     row::{Bar, Row},
     stats::{median, take_turns},
@@ -159,35 +159,41 @@ pub(super) fn click_mouse(bench: &Bench) -> anyhow::Result<Row> {
     Ok(Row::against("ms", ours, peer, Bar::RatioAtMost(0.125)).note("p50"))
 }
 
-fn screenshot(bench: &Bench, format: &str, codec: &str, bar: f64) -> anyhow::Result<Row> {
+fn screenshot(
+    bench: &Bench,
+    format: &str,
+    encode: impl Fn(&mut grab::Screen) -> anyhow::Result<Vec<u8>>,
+    bar: f64,
+) -> anyhow::Result<Row> {
     let mut desk = Desk::with_docs(bench)?;
     let request = desk
         .http
         .post("/computer/screenshot", &json!({ "format": format }));
-    let display = format!(":{}", desk.stack.display());
-    let grab = [
-        "ffmpeg",
-        "-f",
-        "x11grab",
-        "-video_size",
-        "1920x1080",
-        "-i",
-        &display,
-    ];
-    let encode = ["-vframes", "1", "-c:v", codec, "-f", "image2pipe", "-"];
-    let program = [&grab[..], &encode[..]].concat();
-    let [peer, ours] = desk.against((20, 1), 1, &request, &program)?;
+    let mut screen = grab::Screen::open(&format!(":{}", desk.stack.display()))?;
+    let mut round = |is_ours: &mut bool| {
+        let start = Instant::now();
+        if *is_ours {
+            desk.http.exchange(&request)?;
+        } else {
+            encode(&mut screen)?;
+        }
+        Ok(milliseconds(start))
+    };
+    let mut sides = [false, true];
+    take_turns(&mut sides, 3, &mut round)?;
+    let figures = take_turns(&mut sides, bench.rounds(60, 5), &mut round)?;
+    let [peer, ours] = [median(&figures[0]), median(&figures[1])];
     Ok(Row::against("ms", ours, peer, Bar::RatioAtMost(bar)).note("p50"))
 }
 
-/// A PNG of the whole screen, against a forked ffmpeg.
+/// A PNG of the whole screen, against a bare grab and the same encoder.
 pub(super) fn screenshot_png(bench: &Bench) -> anyhow::Result<Row> {
-    screenshot(bench, "png", "png", 1.0 / 7.0)
+    screenshot(bench, "png", grab::Screen::png, 1.2)
 }
 
-/// A JPEG of the whole screen, against a forked ffmpeg.
+/// A JPEG of the whole screen, against a bare grab and libjpeg-turbo.
 pub(super) fn screenshot_jpeg(bench: &Bench) -> anyhow::Result<Row> {
-    screenshot(bench, "jpeg", "mjpeg", 1.0 / 8.0)
+    screenshot(bench, "jpeg", grab::Screen::jpeg, 1.3)
 }
 
 /// A PNG of the whole screen after a rest, as an agent thinks between two, against one that comes
@@ -206,7 +212,7 @@ pub(super) fn screenshot_after_rest(bench: &Bench) -> anyhow::Result<Row> {
         Ok(milliseconds(start))
     };
     let mut sides = [false, true];
-    let figures = take_turns(&mut sides, bench.rounds(7, 1), &mut round)?;
+    let figures = take_turns(&mut sides, bench.rounds(7, 3), &mut round)?;
     let [peer, ours] = [median(&figures[0]), median(&figures[1])];
     Ok(Row::against("ms", ours, peer, Bar::RatioAtMost(1.5)).note("p50"))
 }
