@@ -71,6 +71,12 @@ impl Builder {
         self
     }
 
+    /// Takes back the options that begin like this.
+    pub fn without(mut self, option: &str) -> Self {
+        self.options.retain(|given| !given.starts_with(option));
+        self
+    }
+
     /// Adds an argument for what runs in the container.
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());

@@ -269,6 +269,20 @@ pub(crate) struct Launch {
     /// Port that Chromium's own DevTools server listens on
     #[arg(long, env = "INTERNAL_PORT", default_value = "9223", value_parser = parse::port)]
     pub(crate) internal_port: u16,
+    /// Log that Chromium's lines get into; why it ended is looked up there
+    #[arg(
+        long,
+        env = "CHROMIUM_LOG_FILE",
+        default_value = "/var/log/supervisord/chromium"
+    )]
+    pub(crate) chromium_log_file: PathBuf,
+    /// File that counts the starts in vain, which make the next one wait
+    #[arg(
+        long,
+        env = "CHROMIUM_STARTS_FILE",
+        default_value = "/var/run/chromium.failures"
+    )]
+    pub(crate) chromium_starts_file: PathBuf,
     #[command(flatten)]
     pub(crate) log: Log,
 }
@@ -309,6 +323,8 @@ impl From<Launch> for launcher::Config {
             browser_ui: settings.browser_ui,
             internal_port: settings.internal_port,
             environment: for_chromium(environment()),
+            log_file: settings.chromium_log_file,
+            starts_file: settings.chromium_starts_file,
         }
     }
 }

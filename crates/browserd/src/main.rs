@@ -10,7 +10,7 @@ mod shutdown;
 
 use std::{io::Write as _, process::ExitCode};
 
-use browserd_chromium::launcher;
+use browserd_chromium::launcher::{self, Ended};
 
 use crate::config::{Cli, Command, Launch, Serve};
 
@@ -63,5 +63,14 @@ fn run(settings: Serve) -> anyhow::Result<()> {
 
 fn launch(settings: Launch) -> ExitCode {
     let ended = log::init(&settings.log).and_then(|()| Ok(launcher::launch(&settings.into())?));
-    ended.map_or_else(|error| failed(&error), ExitCode::from)
+    match ended {
+        Ok(Ended { code, why }) => {
+            // As errors are told, for `/readyz` to find.
+            if let Some(why) = why {
+                eprintln!("browserd: {why}");
+            }
+            ExitCode::from(code)
+        }
+        Err(error) => failed(&error),
+    }
 }

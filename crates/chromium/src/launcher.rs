@@ -6,12 +6,15 @@
 //! launcher again. The launcher ends with Chromium, and as it did; on SIGTERM it closes Chromium
 //! so that nothing is lost (module `stay`).
 
+mod ended;
 mod environment;
 mod leftovers;
+mod litter;
 mod lock;
 mod port;
 mod process;
 mod profile;
+mod starts;
 mod stay;
 mod unknown;
 mod user;
@@ -29,7 +32,11 @@ use browserd_display::{Connection, Display, Filling};
 use rustix::fs::statvfs;
 
 use crate::flags::{self, Dropped, Flags, Overlay, OverlayError, Screen};
+use ended::Witness;
 use environment::Environment;
+use starts::Starts;
+pub use stay::Ended;
+use stay::Stay;
 use user::Account;
 
 /// How long the X server may take to come up.
@@ -76,6 +83,10 @@ pub struct Config {
     /// Variables that Chromium may inherit: without the settings of this program. What is secret
     /// by its name, or would lead Chromium astray, is left out here.
     pub environment: Vec<(OsString, OsString)>,
+    /// The log that Chromium's lines get into.
+    pub log_file: PathBuf,
+    /// Where the starts in vain are counted.
+    pub starts_file: PathBuf,
 }
 
 /// Why Chromium was not started.
@@ -162,11 +173,21 @@ pub enum Error {
     Wait(#[source] io::Error),
 }
 
-/// Prepares everything, starts Chromium, and stays until its end. Returns its exit code; one that
-/// was killed by signal n has 128 + n.
+/// Prepares everything, starts Chromium, and stays until its end. Before that it waits, where the
+/// last starts were in vain.
 ///
 /// This blocks; it is the whole life of its process, and catches SIGTERM, SIGINT and SIGHUP.
-pub fn launch(config: &Config) -> Result<u8, Error> {
+pub fn launch(config: &Config) -> Result<Ended, Error> {
+    let starts = Starts::begin(&config.starts_file);
+    let launched = start(config, &starts);
+    if let Err(Error::PortInUse { .. } | Error::NoDisplay(_)) = launched {
+        // These have been waited for already.
+        starts.worked();
+    }
+    launched
+}
+
+fn start(config: &Config, starts: &Starts) -> Result<Ended, Error> {
     let data_dir = std::path::absolute(&config.data_dir).map_err(|source| Error::Directory {
         path: config.data_dir.clone(),
         source,
@@ -180,6 +201,7 @@ pub fn launch(config: &Config) -> Result<u8, Error> {
     leftovers::end(&config.data_dir)?;
     profile::make(&config.data_dir, &account)?;
     lock::release(&config.data_dir)?;
+    litter::remove(&config.data_dir, account.home.as_deref());
     let environment = prepare_environment(&account, config)?;
     let (connection, screen) = prepare_screen(config)?;
     port::wait_until_free(config.internal_port)?;
@@ -188,13 +210,20 @@ pub fn launch(config: &Config) -> Result<u8, Error> {
         tracing::warn!(%argument, "flag left out: {reason}");
     }
     let binary = config.binary.display();
-    tracing::info!(%binary, user = %account.name, "starting Chromium");
+    let witness = Witness::new(&config.log_file, &config.data_dir);
+    tracing::info!(%binary, user = %account.name, "{}", ended::STARTING);
     let command = program(&config.binary, flags, environment, &account);
     let given = unknown::names(config.flags.iter().chain(&overlay.flags));
     if let Some(screen) = screen {
         fill_screen(connection, screen)?;
     }
-    stay::with(command, &config.binary, config.internal_port, given)
+    let stay = Stay {
+        binary: &config.binary,
+        internal_port: config.internal_port,
+        witness,
+        starts,
+    };
+    stay.with(command, given)
 }
 
 fn prepare_environment(account: &Account, config: &Config) -> Result<Environment, Error> {

@@ -51,10 +51,12 @@ fn runs_chromium() -> ExitCode {
         browser_ui: false,
         internal_port,
         environment: inherited,
+        log_file: dir.join("log"),
+        starts_file: dir.join("starts"),
     };
     match launch(&config) {
         // The exit code of a test program is its own matter.
-        Ok(code) => eprintln!("launch: {code}"),
+        Ok(ended) => eprintln!("launch: {}", ended.code),
         Err(error) => eprintln!("launch: {error}"),
     }
     ExitCode::SUCCESS

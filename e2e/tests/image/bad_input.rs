@@ -165,6 +165,56 @@ async fn free_the_port(container: &Container) -> anyhow::Result<()> {
     container.ready().await.map(drop)
 }
 
+/// Without the option that allows it, Chromium cannot make its sandbox. Starts in vain become rare,
+/// leave nothing behind, and the reason is told.
+pub(crate) async fn a_sandbox_that_cannot_be_is_told(image: Image) -> anyhow::Result<()> {
+    const LEFT: &str = "find /home/kernel -name '*.pma' -o -name '*.dmp' | wc -l";
+    let container = Builder::new(&image)
+        .without("--security-opt")
+        .start_unready()
+        .await?;
+    told_of(
+        &container,
+        "its sandbox is not allowed here: run the container with --security-opt",
+    )
+    .await?;
+    assert_eventually!(within: 2 * START, "starts become rare", {
+        let logs = container.logs().await?;
+        ensure!(logs.contains("the next start of Chromium waits for 8 s"), "{logs}");
+    });
+    let left = container.run(&["sh", "-c", LEFT]).await?;
+    let left: u32 = left.trim().parse()?;
+    // One start's, and the dumps that are kept.
+    ensure!(left <= 6, "{left} files are left");
+    Ok(())
+}
+
+/// A machine of which a part was lost.
+pub(crate) async fn a_missing_library_is_told(image: Image) -> anyhow::Result<()> {
+    const LOSE: &str = "rm /usr/lib/*-linux-gnu/libnspr4.so; exec browserd init";
+    let container = Builder::new(&image)
+        .option("--entrypoint=sh")
+        .argument("-c")
+        .argument(LOSE)
+        .start_unready()
+        .await?;
+    told_of(&container, "the library libnspr4.so is not there").await
+}
+
+/// Waits until `/readyz` and the log say why Chromium does not run.
+async fn told_of(container: &Container, reason: &str) -> anyhow::Result<()> {
+    assert_eventually!(within: START, "readyz tells of it", {
+        let detail = container.lacks("supervisor").await?;
+        ensure!(
+            detail.starts_with("chromium ended and has not come up again") && detail.contains(reason),
+            "{detail}"
+        );
+    });
+    let logs = container.logs().await?;
+    ensure!(logs.contains(reason), "{logs}");
+    Ok(())
+}
+
 /// Chromium takes no notice of one.
 pub(crate) async fn an_unknown_flag_is_told(image: Image) -> anyhow::Result<()> {
     let container = Builder::new(&image)

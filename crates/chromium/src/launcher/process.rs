@@ -82,3 +82,13 @@ pub(super) fn is_browser(pid: i32) -> bool {
 pub(super) fn working_dir(pid: i32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
+
+/// The process that started this one, told apart from another of the same number.
+pub(super) fn supervisor() -> String {
+    let pid = std::os::unix::process::parent_id();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything: field 22 is the moment of its start (proc(5)).
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let started = fields.split_ascii_whitespace().nth(19).unwrap_or_default();
+    format!("{pid} {started}")
+}

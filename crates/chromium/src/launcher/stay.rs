@@ -20,7 +20,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Error, unknown};
+use super::{Error, ended::Witness, starts::Starts, unknown};
 
 /// How long Chromium may take to close by itself. supervisord kills all of it after
 /// `stopwaitsecs`, which is longer.
@@ -29,39 +29,82 @@ const CLOSING: Duration = Duration::from_secs(6);
 /// When flags are looked up: Chromium is the program that runs by then, and has started.
 const LOOK_UP: Duration = Duration::from_secs(3);
 
-/// Starts Chromium and waits for its end; a signal that asks for the end closes it. Tells
-/// meanwhile which of the names of flags it does not know.
-pub(super) fn with(
-    command: Command,
-    binary: &Path,
-    internal_port: u16,
-    flags: Vec<String>,
-) -> Result<u8, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::Wait)?;
-    let status = runtime.block_on(async {
+/// How long Chromium has to live for its start to count as one that worked.
+const LIVED: Duration = Duration::from_secs(10);
+
+/// How Chromium ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code; one that was killed by signal n has 128 + n.
+    pub code: u8,
+    /// Why, in a sentence, where nobody asked for it and it failed.
+    pub why: Option<String>,
+}
+
+/// What there is to know while Chromium runs.
+pub(super) struct Stay<'a> {
+    pub(super) binary: &'a Path,
+    pub(super) internal_port: u16,
+    pub(super) witness: Witness,
+    pub(super) starts: &'a Starts,
+}
+
+impl Stay<'_> {
+    /// Starts Chromium and waits for its end; a signal that asks for the end closes it. Tells
+    /// meanwhile which of the names of flags it does not know.
+    pub(super) fn with(self, command: Command, flags: Vec<String>) -> Result<Ended, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::Wait)?;
+        let ended = runtime.block_on(self.run(command, flags));
+        runtime.shutdown_background();
+        ended
+    }
+
+    async fn run(self, command: Command, flags: Vec<String>) -> Result<Ended, Error> {
         let mut asked = Asked::catch().map_err(Error::Wait)?;
         let mut chromium = tokio::process::Command::from(command)
             .spawn()
             .map_err(|source| Error::Execute {
-                binary: binary.to_owned(),
+                binary: self.binary.to_owned(),
                 source,
             })?;
         let pid = chromium.id();
         let status = tokio::select! {
             status = chromium.wait() => status,
             never = look_up(pid, flags) => match never {},
+            never = self.live() => match never {},
             () = asked.come() => {
-                end(&mut chromium, (Ipv4Addr::LOCALHOST, internal_port).into()).await;
-                chromium.wait().await
+                end(&mut chromium, (Ipv4Addr::LOCALHOST, self.internal_port).into()).await;
+                let status = chromium.wait().await.map_err(Error::Wait)?;
+                self.starts.worked();
+                return Ok(Ended { code: tell(status), why: None });
             }
         };
-        status.map_err(Error::Wait)
-    })?;
-    runtime.shutdown_background();
-    Ok(tell(status))
+        let status = status.map_err(Error::Wait)?;
+        let code = tell(status);
+        // What it says last of all is not this launcher's.
+        let ended = self.witness.tell(status).await;
+        if ended.worked {
+            self.starts.worked();
+        }
+        Ok(Ended {
+            code,
+            why: ended.why,
+        })
+    }
+
+    /// Takes note once the start has worked, and never returns.
+    async fn live(&self) -> Infallible {
+        loop {
+            sleep(LIVED).await;
+            if self.witness.came_up() {
+                self.starts.worked();
+                return pending().await;
+            }
+        }
+    }
 }
 
 /// Has the names looked up, and never returns.

@@ -159,6 +159,8 @@ fn config(dir: &Path) -> Config {
         browser_ui: true,
         internal_port: 9223,
         environment: vec![],
+        log_file: dir.join("log"),
+        starts_file: dir.join("starts"),
     }
 }
 

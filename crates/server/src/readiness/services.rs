@@ -13,10 +13,14 @@ use browserd_supervisor::{Client, Error, Process, ProcessState, State};
 use tokio::task::spawn_blocking;
 
 /// How much of a log is looked at for the reason of an end, in bytes.
-const TAIL: u64 = 4096;
+const TAIL: u64 = 16 * 1024;
 /// Begins the line in which a command of this program says why it ended. Nothing else of a log is
 /// shown: /readyz is for everybody, and pages write into Chromium's.
 const OWN: &str = "browserd: ";
+/// The same in the middle of a log.
+const OWN_LINE: &str = "\nbrowserd: ";
+/// What Chromium says once it can be connected to.
+const CAME_UP: &str = "\nDevTools listening on ";
 
 /// Asks supervisord for itself and for its programs.
 pub(super) async fn check(supervisor: &Client) -> Result<Part, Error> {
@@ -61,8 +65,14 @@ fn trouble(process: &Process, log: &str) -> Option<String> {
     match process.state {
         // Chromium's launcher runs, to supervisord, while it waits for what it needs.
         ProcessState::Running => {
-            let has_said_nothing_since = log.lines().last().is_some_and(|it| it.starts_with(OWN));
-            has_said_nothing_since.then(|| "ended and has not come up again".to_owned())
+            let last = |sign| log.rfind(sign);
+            let ended = if log.starts_with(OWN) {
+                Some(0)
+            } else {
+                last(OWN_LINE)
+            };
+            let is_down = ended.is_some_and(|ended| last(CAME_UP).is_none_or(|up| up < ended));
+            is_down.then(|| "ended and has not come up again".to_owned())
         }
         ProcessState::Stopped | ProcessState::Stopping => None,
         ProcessState::Starting => {
@@ -157,7 +167,9 @@ mod tests {
         let waiting = "browserd: port 1 is in use\n";
         let told = trouble(&running, waiting);
         assert_eq!(told.as_deref(), Some("ended and has not come up again"));
-        let up = format!("{waiting}DevTools listening\n");
+        let trying = format!("{waiting}starting Chromium\n[1:1] a crash\n");
+        assert!(trouble(&running, &trying).is_some());
+        let up = format!("{trying}\nDevTools listening on ws://x\n");
         assert_eq!(trouble(&running, &up), None);
     }
 
