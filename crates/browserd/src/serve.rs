@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use browserd_devtools::{
-    relay,
-    upstream::{self, Source},
-};
+use browserd_devtools::upstream::{self, Source};
 use browserd_display::{Desktop, Display};
 use browserd_files::{self as files, ArchiveLimits, Files, WatchLimits};
 use browserd_process::{self as process, Environment};
 use browserd_server::{Domains, Limits, Listen, Rules, Server};
+use browserd_ws::relay;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{

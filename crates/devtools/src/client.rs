@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub use self::error::{Error, OpenError};
-use crate::upstream::{Endpoint, Peer};
+use crate::{Endpoint, Peer};
 
 /// The largest document that is taken from Chromium, in bytes. `/json/protocol` has 2 MiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;

@@ -1,12 +1,10 @@
-//! Chromium's DevTools from outside: where the endpoint is now, the relay to it, and the
+//! Chromium's DevTools from outside: where the endpoint is now, how it is reached, and the
 //! rewriting of its discovery documents.
 
 pub mod client;
-mod close;
 pub mod discovery;
-pub mod frame;
+mod endpoint;
 pub mod reach;
-pub mod relay;
 pub mod upstream;
 
-pub use close::Close;
+pub use endpoint::{Endpoint, Peer};

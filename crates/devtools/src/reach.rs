@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::Endpoint;
 use crate::client::{self, OpenError, Opened, Reply};
 use crate::discovery::{Request, Route};
-use crate::upstream::{Endpoint, Unavailable, Upstream};
+use crate::upstream::{Unavailable, Upstream};
 
 /// Why no browser answered.
 #[derive(Debug, thiserror::Error)]

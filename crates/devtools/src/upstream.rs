@@ -16,7 +16,6 @@
 //! end tells. Chromium keeps an idle connection open, both a fresh one and one that has carried
 //! a request (watched for 180 s with Chromium 156); its HTTP server has no idle timeout.
 
-mod endpoint;
 mod log;
 mod prove;
 mod quit;
@@ -32,12 +31,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-pub use self::endpoint::{Endpoint, Peer};
 pub use self::quit::{QuitError, quit};
 pub use self::source::{Fixed, ParseFixedError, Source};
 use self::state::{Shared, View};
 use self::watcher::Watcher;
-use crate::Close;
+use crate::Endpoint;
+use browserd_ws::Close;
 
 /// The browser's address, as it changes. Clones are cheap and share the state.
 #[derive(Debug, Clone)]

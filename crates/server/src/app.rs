@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
-use browserd_devtools::{relay, upstream::Upstream};
+use browserd_devtools::upstream::Upstream;
 use browserd_display::Desktop;
 use browserd_files::Files;
 use browserd_process as process;
 use browserd_supervisor as supervisor;
+use browserd_ws::relay;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 

@@ -3,11 +3,8 @@
 
 use std::{future::Future, sync::Arc};
 
-use browserd_devtools::{
-    client::Opened,
-    relay::{self, Leg, Outcome},
-    upstream::{Endpoint, Upstream},
-};
+use browserd_devtools::{Endpoint, client::Opened, upstream::Upstream};
+use browserd_ws::relay::{self, Leg, Outcome};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

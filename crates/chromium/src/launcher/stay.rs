@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use browserd_devtools::upstream::{self, Peer};
+use browserd_devtools::{Peer, upstream};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::Child,

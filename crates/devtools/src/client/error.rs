@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Reply;
-use crate::upstream::Peer;
+use crate::Peer;
 
 /// Why a request to Chromium got no answer.
 #[derive(Debug, thiserror::Error)]

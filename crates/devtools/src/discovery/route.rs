@@ -1,6 +1,6 @@
 //! Which target a WebSocket is for, by the path of its request.
 
-use crate::upstream::Endpoint;
+use crate::Endpoint;
 
 /// Where a WebSocket goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use browserd_follow as follow;
 use browserd_follow::{Follower, Start, State};
 use tokio::time::{Instant, sleep_until};
 
-use super::Peer;
 use super::source::parse_peer;
+use crate::Peer;
 
 /// What Chromium prints when it listens (`DevToolsHttpHandler` and `headless_shell` alike).
 const MARK: &str = "DevTools listening on ws://";

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Fixed, Peer};
+use super::Fixed;
+use crate::Peer;
 use crate::client::{self, connect, fetch_within};
 
 /// How long one attempt may take. A stopped browser takes connections and does not answer; one

@@ -10,8 +10,8 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::Peer;
 use super::prove::{ATTEMPT, Failure, browser_path};
+use crate::Peer;
 use crate::client::{self, OpenError, Opened};
 
 /// The command.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::Peer;
+use crate::Peer;
 
 /// Where the browser's address comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

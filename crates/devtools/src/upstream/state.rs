@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 use super::Status;
-use super::endpoint::Endpoint;
 use super::source::Source;
+use crate::Endpoint;
 
 /// The state at one moment.
 #[derive(Debug, Clone)]

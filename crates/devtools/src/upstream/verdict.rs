@@ -6,11 +6,11 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::endpoint::Endpoint;
 use super::prove::{Failure, browser_path};
 use super::state::Shared;
-use crate::Close;
+use crate::Endpoint;
 use crate::client::{connect, fetch_within};
+use browserd_ws::Close;
 
 /// How long all of it may take.
 const LIMIT: Duration = Duration::from_secs(2);

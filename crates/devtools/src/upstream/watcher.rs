@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::endpoint::Endpoint;
 use super::log::{Log, News};
 use super::prove::{ATTEMPT, Claim, Failure, Proof};
 use super::source::Source;
 use super::state::Shared;
+use crate::Endpoint;
 
 /// The first pause between two attempts. A stale address costs a refused connection each.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

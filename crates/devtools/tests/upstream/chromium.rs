@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use browserd_devtools::Close;
 use browserd_devtools::client::{OpenError, Opened, fetch, open_websocket};
 use browserd_devtools::discovery::{Route, request};
-use browserd_devtools::upstream::{Endpoint, Peer, quit};
+use browserd_devtools::upstream::quit;
+use browserd_devtools::{Endpoint, Peer};
+use browserd_ws::Close;
 use futures_util::{SinkExt, StreamExt};
 use http::{Method, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};

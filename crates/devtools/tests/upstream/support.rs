@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use browserd_devtools::upstream::{self, Endpoint, Source, Status, Upstream};
+use browserd_devtools::Endpoint;
+use browserd_devtools::upstream::{self, Source, Status, Upstream};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::sleep;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use browserd_devtools::Close;
+use browserd_ws::Close;
 use tokio::time::{sleep, timeout};
 
 use crate::server::{Act, Server};

@@ -9,12 +9,10 @@ use std::{
 };
 
 use axum::{Router, body::Body, http::Request};
-use browserd_devtools::{
-    relay,
-    upstream::{self, Source},
-};
+use browserd_devtools::upstream::{self, Source};
 use browserd_files::Files;
 use browserd_process::Environment;
+use browserd_ws::relay;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;

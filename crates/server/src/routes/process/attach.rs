@@ -16,8 +16,8 @@ use browserd_api::{
     Error,
     process::{AttachControl, AttachEvent, AttachParameters, ProcessPath},
 };
-use browserd_devtools::relay::Leg;
 use browserd_process::{Attachment, Event, Process, Size};
+use browserd_ws::relay::Leg;
 use futures_util::{
     SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use browserd_devtools::relay::Options;
+use browserd_ws::relay::Options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
 

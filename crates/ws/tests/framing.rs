@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use browserd_devtools::frame::{End, Fault, Follower, Header};
+use browserd_ws::frame::{End, Fault, Follower, Header};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -45,10 +45,10 @@ impl fmt::Display for Peer {
 /// A browser's DevTools endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    pub(super) peer: Peer,
-    pub(super) browser_path: String,
-    pub(super) generation: u64,
-    pub(super) proven: bool,
+    pub(crate) peer: Peer,
+    pub(crate) browser_path: String,
+    pub(crate) generation: u64,
+    pub(crate) proven: bool,
 }
 
 impl Endpoint {

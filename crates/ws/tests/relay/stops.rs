@@ -3,8 +3,8 @@
 use std::future::pending;
 use std::time::Duration;
 
-use browserd_devtools::Close;
-use browserd_devtools::relay::{EndedBy, Options};
+use browserd_ws::Close;
+use browserd_ws::relay::{EndedBy, Options};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, timeout};
 

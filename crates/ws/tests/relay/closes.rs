@@ -1,7 +1,7 @@
 //! Close frames: passed, answered, and nothing after them.
 
-use browserd_devtools::Close;
-use browserd_devtools::relay::{EndedBy, Options};
+use browserd_ws::Close;
+use browserd_ws::relay::{EndedBy, Options};
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 

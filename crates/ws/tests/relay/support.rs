@@ -2,8 +2,8 @@
 
 use std::future::{Future, ready};
 
-use browserd_devtools::Close;
-use browserd_devtools::relay::{self, EndedBy, Leg, Options, Outcome};
+use browserd_ws::Close;
+use browserd_ws::relay::{self, EndedBy, Leg, Options, Outcome};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};

@@ -8,8 +8,8 @@
 use std::future::ready;
 use std::time::Duration;
 
-use browserd_devtools::Close;
-use browserd_devtools::relay::{self, Leg, Options};
+use browserd_ws::Close;
+use browserd_ws::relay::{self, Leg, Options};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -3,8 +3,8 @@
 use std::future::{pending, ready};
 use std::time::Duration;
 
-use browserd_devtools::Close;
-use browserd_devtools::relay::{EndedBy, Options};
+use browserd_ws::Close;
+use browserd_ws::relay::{EndedBy, Options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
@@ -227,7 +227,7 @@ async fn a_client_that_goes_while_asking_is_noticed() {
 
 #[tokio::test]
 async fn bytes_read_with_the_handshake_come_first() {
-    use browserd_devtools::relay::{self, Leg};
+    use browserd_ws::relay::{self, Leg};
     use bytes::Bytes;
 
     let (mut client, near_client) = tokio::io::duplex(ROOM);
