@@ -11,6 +11,7 @@ mod shutdown;
 use std::{io::Write as _, process::ExitCode};
 
 use browserd_chromium::launcher::{self, Ended};
+use browserd_process as process;
 
 use crate::config::{Cli, Command, Launch, Serve};
 
@@ -18,6 +19,14 @@ use crate::config::{Cli, Command, Launch, Serve};
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == process::BECOME)
+    {
+        // On the way to a program of another user; no command for people.
+        return process::become_program();
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(refused) if refused.asked_for => return print(&refused.text),

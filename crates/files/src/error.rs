@@ -230,6 +230,8 @@ pub enum OsKind {
     NoSpace,
     /// `EFBIG`.
     FileTooLarge,
+    /// `EMFILE`, `ENFILE`, `ENOMEM`: the machine has no more descriptors or memory just now.
+    Exhausted,
     /// `ELOOP`.
     SymlinkLoop,
     /// `ENAMETOOLONG`.
@@ -266,6 +268,7 @@ impl OsKind {
             Errno::NAMETOOLONG => Self::NameTooLong,
             Errno::BUSY | Errno::TXTBSY => Self::Busy,
             Errno::INVAL => Self::Invalid,
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Exhausted,
             _ => Self::Other,
         }
     }
@@ -283,6 +286,7 @@ impl fmt::Display for OsKind {
             Self::PermissionDenied => "permission denied",
             Self::NoSpace => "no space is left on the device",
             Self::FileTooLarge => "the file would be too large",
+            Self::Exhausted => "the machine has no more open files or memory just now",
             Self::SymlinkLoop => "too many levels of symbolic links",
             Self::NameTooLong => "the name is too long",
             Self::Busy => "it is in use",

@@ -24,7 +24,8 @@ use tokio::io::unix::AsyncFd;
 
 use crate::Signal;
 use crate::procfs::{self, Stat};
-use crate::sys::{self, Failure, Loan, Pace, Plan, SharedFd, Step};
+use crate::spare;
+use crate::sys::{self, SharedFd};
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     owned: BTreeSet::new(),
@@ -120,42 +121,42 @@ impl Exit {
     }
 }
 
-/// A started process. Dropped before it was waited for, it is left to the sweep.
+/// A started process that is ours to wait for. Dropped before that, it is left to the sweep.
 #[derive(Debug)]
-pub(crate) struct Child {
+pub(crate) struct Own {
     pid: Pid,
     pidfd: SharedFd,
     reaped: bool,
 }
 
-impl Child {
-    /// Starts a process. Blocks for as long as the pace says.
-    pub(crate) fn start(plan: Plan<'_>, pace: Pace) -> Result<(Self, Option<Loan>), Failure> {
+impl Own {
+    /// Starts a process by `spawn`. Blocks for as long as that does.
+    ///
+    /// # Errors
+    ///
+    /// What `spawn` says, or that there is no descriptor. Nothing is left then.
+    pub(crate) fn start(spawn: impl FnOnce() -> io::Result<Pid>) -> io::Result<Self> {
+        spare::fill()?;
         let starting = Start::begin();
-        let (pid, loan) = sys::spawn(plan, pace)?;
-        let pidfd = pidfd_open(pid, PidfdFlags::empty());
-        if pidfd.is_ok() {
-            table().owned.insert(number(pid));
-        }
-        drop(starting);
+        let pid = spawn()?;
+        let pidfd = spare::with(|| Ok(pidfd_open(pid, PidfdFlags::empty())?));
         match pidfd {
             Ok(pidfd) => {
-                let child = Self {
+                table().owned.insert(number(pid));
+                drop(starting);
+                Ok(Self {
                     pid,
                     pidfd: pidfd.into(),
                     reaped: false,
-                };
-                Ok((child, loan))
+                })
             }
             Err(error) => {
-                // Out of descriptors. Nobody could wait for it, so it must not run. It may not
-                // have made its group yet.
+                // Others took the descriptors in reserve as they came free. Nobody could wait for
+                // it, so it must not run on. No sweep has reaped it, as its start is under way.
                 let _ = sys::signal_group_number(pid, Some(Signal::KILL));
                 let _ = kill_process(pid, rustix::process::Signal::KILL);
-                Err(Failure {
-                    step: Step::Clone,
-                    source: error.into(),
-                })
+                let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+                Err(error)
             }
         }
     }
@@ -171,7 +172,16 @@ impl Child {
     /// Makes it waitable. Must be called within a runtime.
     pub(crate) fn watch(self) -> io::Result<Watched> {
         let ready = sys::watch(self.pidfd.clone(), Interest::READABLE)?;
-        Ok(Watched { child: self, ready })
+        Ok(Watched { own: self, ready })
+    }
+
+    /// Waits for its end and reaps it. Blocks.
+    pub(crate) fn reap(mut self) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::PidFd(self.pidfd.as_fd()), options)
+        {
+        }
+        let _ = self.try_wait();
     }
 
     fn try_wait(&mut self) -> Option<Exit> {
@@ -192,7 +202,7 @@ impl Child {
     }
 }
 
-impl Drop for Child {
+impl Drop for Own {
     fn drop(&mut self) {
         if !self.reaped {
             table().owned.remove(&number(self.pid));
@@ -203,7 +213,7 @@ impl Drop for Child {
 /// A child whose end can be awaited.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    child: Child,
+    own: Own,
     ready: AsyncFd<SharedFd>,
 }
 
@@ -219,7 +229,7 @@ impl Watched {
                 // The runtime shuts down, and drops this.
                 return pending().await;
             };
-            if let Some(exit) = self.child.try_wait() {
+            if let Some(exit) = self.own.try_wait() {
                 return exit;
             }
             ready.clear_ready();
@@ -267,7 +277,7 @@ pub(crate) fn sweep() -> io::Result<Swept> {
     // It has an owner, or may have. There may be others behind it.
     let me = number(getpid());
     let is_ours = |stat: &Stat| stat.is_zombie() && stat.ppid == me;
-    let zombies: Vec<Pid> = procfs::all()?
+    let zombies: Vec<Pid> = spare::with(procfs::all)?
         .into_iter()
         .filter(is_ours)
         .map(|stat| stat.pid)
@@ -293,13 +303,10 @@ fn reap(table: &mut Table, zombie: Pid) -> bool {
     true
 }
 
-/// Its session is compared as `/proc` shows it: that is 0 when the session began outside this PID
-/// namespace, as it does under `docker exec`, and 0 is no valid answer of `rustix`'s `getsid`.
+/// Whether a child has ended, and led or was led by a session of its own. Needs no descriptor.
 fn is_orphan(zombie: Pid) -> bool {
-    let Some(own) = procfs::stat(getpid()) else {
-        return false;
-    };
-    procfs::stat(zombie).is_some_and(|stat| stat.is_zombie() && stat.session != own.session)
+    let own = sys::session(getpid());
+    sys::is_zombie(zombie) && own.is_some() && sys::session(zombie) != own
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Environment;
+use crate::{Environment, Switch};
+
+/// The argument with which a program of ours is started to become another user.
+pub const BECOME: &str = "become";
 
 /// Keeps the machine from being put to sleep while a process runs.
 pub trait KeepAwake: fmt::Debug + Send + Sync {
@@ -19,6 +22,8 @@ pub trait KeepAwake: fmt::Debug + Send + Sync {
 pub struct Config {
     /// What children inherit.
     pub environment: Environment,
+    /// What is started to become another user.
+    pub switch: Switch,
     /// Processes that run at once.
     pub max_processes: usize,
     /// Readers of one process' output at once.
@@ -53,6 +58,7 @@ impl Config {
     pub fn new(environment: Environment) -> Self {
         Self {
             environment,
+            switch: Switch::itself(BECOME),
             max_processes: 1_000,
             max_streams: 256,
             output_bytes: 64 * 1024 * 1024,

@@ -17,10 +17,12 @@ pub enum Error {
         reason: String,
     },
     /// No directory of the child's PATH has it, or the path does not exist.
-    #[error("command {command:?} was not found")]
+    #[error("command {command:?} was not found{}", hint(*is_line))]
     NotFound {
         /// As it was asked for.
         command: String,
+        /// It looks like a whole command line, and there were no `args`.
+        is_line: bool,
     },
     /// It is there, and the system refused to run it.
     #[error("command {command:?} is not executable")]
@@ -130,6 +132,17 @@ pub enum Error {
     /// The daemon shuts down.
     #[error("no process is started during shutdown")]
     Stopping,
+    /// The system has no more of something just now. Nothing of what was attempted is left.
+    #[error("{attempt}: {resource}")]
+    Exhausted {
+        /// What was attempted.
+        attempt: &'static str,
+        /// What there is no more of.
+        resource: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// The system failed.
     #[error("{attempt}")]
     System {
@@ -151,9 +164,35 @@ impl Error {
 
     /// For `map_err`.
     pub(crate) fn system<E: Into<io::Error>>(attempt: &'static str) -> impl FnOnce(E) -> Self {
-        move |source| Self::System {
-            attempt,
-            source: source.into(),
+        move |source| {
+            let source = source.into();
+            match resource(&source) {
+                Some(resource) => Self::Exhausted {
+                    attempt,
+                    resource,
+                    source,
+                },
+                None => Self::System { attempt, source },
+            }
         }
     }
+}
+
+const fn hint(is_line: bool) -> &'static str {
+    if is_line {
+        ": it is the name of one program; put what comes behind it into `args`, or run a shell"
+    } else {
+        ""
+    }
+}
+
+/// What there is no more of, if that is what the system says.
+fn resource(error: &io::Error) -> Option<&'static str> {
+    Some(match error.raw_os_error()? {
+        libc::EMFILE => "browserd has as many files open as it may (RLIMIT_NOFILE)",
+        libc::ENFILE => "the machine has as many files open as it may (fs.file-max)",
+        libc::ENOMEM => "the machine is out of memory",
+        libc::EAGAIN => "the machine runs as many processes as it may (pids limit)",
+        _ => return None,
+    })
 }

@@ -5,13 +5,13 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Signal;
 use crate::children::if_unreaped;
 use crate::procfs::{self, Stat};
 use crate::sys::{self, SharedFd};
+use crate::{pool, spare};
 
 /// Between two looks at what is left of a group that was asked to end.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
@@ -22,7 +22,7 @@ const KILL_ROUNDS: usize = 20;
 
 /// The process group that a started process leads, also after its end.
 #[derive(Debug, Clone)]
-pub(crate) struct Group {
+pub struct Group {
     leader: Pid,
     pidfd: SharedFd,
 }
@@ -32,13 +32,33 @@ impl Group {
         Self { leader, pidfd }
     }
 
+    /// The number of the process that leads it, or led it.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.leader.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Asks every process of the group to end. What is left of it and of its session after the
+    /// grace is killed. Returns when nothing is left.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it kills nothing that was only asked so far.
+    pub async fn terminate(&self, grace: Duration) {
+        if self.holds_session() {
+            let groups = vec![self.clone()];
+            ask(&groups);
+            finish(groups, grace).await;
+        }
+    }
+
     /// The process that leads it, or led it.
     pub(crate) const fn leader(&self) -> Pid {
         self.leader
     }
 
     /// Signals every process of the group. ESRCH when there is none.
-    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
         self.send(Some(signal))
     }
 
@@ -95,7 +115,7 @@ fn other_members<'a>(groups: &'a [Group], all: &'a [Stat]) -> impl Iterator<Item
 
 /// Signals one process, if it is still in the session that it was seen in.
 fn signal_member(pid: Pid, groups: &[Group], signal: Signal) {
-    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+    let Ok(pidfd) = spare::with(|| Ok(pidfd_open(pid, PidfdFlags::empty())?)) else {
         return;
     };
     let Some(stat) = procfs::stat(pid) else {
@@ -108,7 +128,9 @@ fn signal_member(pid: Pid, groups: &[Group], signal: Signal) {
 }
 
 fn signal_sessions(groups: &[Group], signal: Signal) {
-    let Ok(all) = procfs::all() else { return };
+    let Ok(all) = spare::with(procfs::all) else {
+        return;
+    };
     for pid in other_members(groups, &all) {
         signal_member(pid, groups, signal);
     }
@@ -162,7 +184,7 @@ fn retain_alive(groups: &mut Vec<Group>) {
         if group.is_populated() {
             return true;
         }
-        let all = all.get_or_insert_with(|| procfs::all().unwrap_or_default());
+        let all = all.get_or_insert_with(|| spare::with(procfs::all).unwrap_or_default());
         let one = std::slice::from_ref(group);
         other_members(one, all).next().is_some()
     });
@@ -172,7 +194,7 @@ async fn blocking(
     mut groups: Vec<Group>,
     act: impl FnOnce(&mut Vec<Group>) + Send + 'static,
 ) -> Vec<Group> {
-    let done = spawn_blocking(move || {
+    let done = pool::run(move || {
         act(&mut groups);
         groups
     });

@@ -5,25 +5,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::task::spawn_blocking;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout as before_deadline};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::attach::Seat;
 use crate::capture::{Capture, Captured};
+use crate::child::{Child, Starter};
 use crate::children::Exit;
-use crate::launch::{Ends, Launched, Outset, Streams, launch};
-use crate::output::{BLOCK_BYTES, Limits, output};
+use crate::output::{BLOCK_BYTES, Limits, Stream, output};
 use crate::process::{End, Record};
 use crate::pump::{Sink, Source};
 use crate::run::{Control, Ended, Rest, Run};
 use crate::stdin::Stdin;
-use crate::sys::Pace;
+use crate::streams::{Ends, Streams};
 use crate::table::Table;
 use crate::usage::Meter;
-use crate::{Config, Error, Identity, Process, Request, Size};
+use crate::{Config, Error, Process, Program, Request, Signal, Size};
 
 /// Streams that are read on, and thrown away, because a left server still writes to them.
 const MAX_LINGERING: usize = 1_000;
@@ -37,6 +36,7 @@ pub struct Handle {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    starter: Starter,
     /// Held for a look-up, never across an await.
     table: Mutex<Table>,
     slots: Arc<Semaphore>,
@@ -66,9 +66,23 @@ pub struct Outcome {
     pub timed_out: bool,
 }
 
+impl Outcome {
+    /// Of a program that its disk did not give in time. It is killed once it is there.
+    fn never_ran(took: Duration) -> Self {
+        Self {
+            exit: Exit::Signal(Signal::KILL),
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+            took,
+            timed_out: true,
+        }
+    }
+}
+
 impl Handle {
-    pub(crate) fn new(config: Config, token: CancellationToken) -> Self {
+    pub(crate) fn new(config: Config, token: CancellationToken) -> Result<Self, Error> {
         let shared = Shared {
+            starter: Starter::new(config.environment.clone(), config.switch.clone())?,
             table: Mutex::default(),
             slots: Arc::new(Semaphore::new(config.max_processes)),
             lingering: Arc::new(Semaphore::new(MAX_LINGERING)),
@@ -76,9 +90,15 @@ impl Handle {
             token,
             config,
         };
-        Self {
+        Ok(Self {
             shared: Arc::new(shared),
-        }
+        })
+    }
+
+    /// Starts programs with the same environment, for those who need no store.
+    #[must_use]
+    pub fn starter(&self) -> &Starter {
+        &self.shared.starter
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -93,30 +113,34 @@ impl Handle {
     ///
     /// Dropped, it terminates the command: its group is asked to end, and killed after the
     /// grace, in the background.
-    pub async fn exec(&self, request: Request) -> Result<Outcome, Error> {
-        let config = &self.shared.config;
-        let limit = limit(request.max_output_bytes, config.exec_output_bytes);
-        let stdin = request.stdin.clone();
+    pub async fn exec(&self, request: impl Into<Request> + Send) -> Result<Outcome, Error> {
+        let request = request.into();
+        request.check()?;
+        let limit = limit(
+            request.max_output_bytes,
+            self.shared.config.exec_output_bytes,
+        );
+        let Request {
+            program,
+            timeout,
+            stdin,
+            ..
+        } = request;
         let streams = if stdin.is_some() {
             Streams::Pipes
         } else {
             Streams::NoInput
         };
-        let request = Arc::new(request);
-        let (mut launched, slot) = if request.identity == Identity::Daemon {
-            // A process is made at once; what is slow (the disk that its program is on) comes
-            // later, and holds nobody up.
-            let slot = self.admit()?;
-            let base = &config.environment;
-            (launch(base, &request, streams, Pace::Apart)?, slot)
-        } else {
-            self.launch(Arc::clone(&request), streams).await?
+        let asked = Instant::now();
+        // A program on a disk that does not answer takes its time to start, too.
+        let launched = before(timeout, self.launch(program, streams)).await;
+        let Some(launched) = launched else {
+            return Ok(Outcome::never_ran(asked.elapsed()));
         };
-        let outset = launched.outset.take();
-        let timeout = request.timeout;
+        let (child, slot) = launched?;
         let captures = [Capture::new(limit), Capture::new(limit)];
         let sink = Sink::Capture(Mutex::new(Some(captures)));
-        let mut started = self.start(launched, slot, sink, timeout)?;
+        let mut started = self.start(child, slot, sink, timeout)?;
         if let Some((end, bytes)) = started.stdin.take().zip(stdin) {
             started.run.feed = Some((end, bytes));
         }
@@ -126,17 +150,10 @@ impl Handle {
         self.shared.tracker.spawn(async move {
             let (ended, slot) = started.run_to_end(&shared).await;
             drop(slot);
-            let unfit = outset.and_then(Outset::settle);
             // Nobody to tell when the caller has gone.
-            let _ = reply.send(unfit.map_or(Ok(ended), Err));
+            let _ = reply.send(ended);
         });
-        let ended = match outcome.await.map_err(|_| Error::Stopping)? {
-            Ok(ended) => ended,
-            Err(unfit) => {
-                let explain = spawn_blocking(move || unfit.explain(&request));
-                return Err(explain.await.unwrap_or(Error::Stopping));
-            }
-        };
+        let ended = outcome.await.map_err(|_| Error::Stopping)?;
         let Ended {
             exit,
             took,
@@ -159,25 +176,34 @@ impl Handle {
     /// # Cancel safety
     ///
     /// Dropped before it returns, the process is killed if it was started.
-    pub async fn spawn(&self, request: Request, terminal: Option<Size>) -> Result<Process, Error> {
+    pub async fn spawn(
+        &self,
+        request: impl Into<Request> + Send,
+        terminal: Option<Size>,
+    ) -> Result<Process, Error> {
         if let Some(size) = terminal {
             size.check()?;
         }
+        let request = request.into();
+        request.check()?;
         let limits = self.limits(request.max_output_bytes);
         let streams = terminal.map_or(Streams::Pipes, Streams::Terminal);
-        let (command, args) = (request.command.clone(), request.args.clone());
-        let (stdin, timeout) = (request.stdin.clone(), request.timeout);
-        let (mut launched, slot) = self.launch(Arc::new(request), streams).await?;
+        let (command, args) = (
+            request.program.command.clone(),
+            request.program.args.clone(),
+        );
+        let (stdin, timeout) = (request.stdin, request.timeout);
+        let (mut child, slot) = self.launch(request.program, streams).await?;
 
         let watching = Error::system("watch the stdin of a process");
-        let input = launched.ends.stdin.take();
+        let input = child.ends.stdin.take();
         let input = input
             .ok_or_else(|| io::Error::other("no stdin"))
             .and_then(|end| Stdin::new(end, terminal.is_some(), self.shared.config.stdin_wait))
             .map_err(watching)?;
-        let started_at = launched.started_at;
+        let started_at = child.started_at();
         let (writer, output) = output(limits);
-        let mut started = self.start(launched, slot, Sink::Output(writer), timeout)?;
+        let mut started = self.start(child, slot, Sink::Output(writer), timeout)?;
         let process = Process::new(Record {
             id: Uuid::new_v4(),
             command,
@@ -271,50 +297,46 @@ impl Handle {
     }
 
     /// Starts a process, and waits until it runs its program.
-    async fn launch(
-        &self,
-        request: Arc<Request>,
-        streams: Streams,
-    ) -> Result<(Launched, Slot), Error> {
+    async fn launch(&self, program: Program, streams: Streams) -> Result<(Child, Slot), Error> {
         let slot = self.admit()?;
-        let shared = self.shared();
-        let start = move || {
-            let base = &shared.config.environment;
-            let launched = launch(base, &request, streams, Pace::Settled);
-            launched.map(|launched| (launched, slot))
+        let starter = self.shared.starter.clone();
+        let start = async move {
+            let started = starter.start(program, streams).await;
+            started.map(|child| (child, slot))
         };
-        self.shared
-            .tracker
-            .spawn_blocking(start)
-            .await
-            .map_err(|_| Error::Stopping)?
+        // The shutdown waits for starts that nobody waits for any more.
+        let started = self.shared.tracker.spawn(start).await;
+        started.map_err(|_| Error::Stopping)?
     }
 
-    /// Takes a launched process over. On an error it is killed.
+    /// Takes a started process over. On an error it is killed.
     fn start(
         &self,
-        launched: Launched,
+        child: Child,
         slot: Slot,
         sink: Sink,
         timeout: Option<Duration>,
     ) -> Result<Started, Error> {
         let started = Instant::now();
-        let Launched {
-            child, reins, ends, ..
-        } = launched;
+        let Child {
+            watched,
+            reins,
+            ends,
+            ..
+        } = child;
         let Ends {
             stdin,
-            outputs,
+            stdout,
+            stderr,
             terminal,
             slave,
         } = ends;
-        let watching = "watch a process";
+        let outputs = [(Stream::Stdout, Some(stdout)), (Stream::Stderr, stderr)];
         let sources = outputs
             .into_iter()
-            .map(|(stream, end)| Source::new(stream, end))
+            .filter_map(|(stream, end)| Some(Source::new(stream, end?)))
             .collect::<io::Result<Arc<[Source]>>>()
-            .map_err(Error::system(watching))?;
-        let child = child.watch().map_err(Error::system(watching))?;
+            .map_err(Error::system("watch a process"))?;
         let group = reins.keep();
         let config = &self.shared.config;
         self.shared.table().started(group.clone());
@@ -324,7 +346,7 @@ impl Handle {
             let _ = control.terminate();
         }
         let run = Run {
-            child,
+            child: watched,
             control,
             sources,
             sink: Arc::new(sink),
@@ -391,4 +413,12 @@ fn limit(asked: Option<u64>, configured: usize) -> usize {
     asked.map_or(configured, |asked| {
         usize::try_from(asked).unwrap_or(usize::MAX).min(configured)
     })
+}
+
+/// `None` if it takes longer.
+async fn before<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => before_deadline(limit, work).await.ok(),
+        None => Some(work.await),
+    }
 }

@@ -16,6 +16,12 @@
 //! - To terminate is to ask the group to end, and to kill what is left of the session after a
 //!   grace.
 //!
+//! Below that is a [`Starter`], which gives a [`Child`]: a program that runs, with raw pipes, its
+//! end and its [`Group`], for those who need no store.
+//!
+//! At a limit of the system (descriptors, processes, memory) a start fails with
+//! [`Error::Exhausted`], and nothing is left of it.
+//!
 //! The daemon is a subreaper: what its descendants leave behind becomes its child, and is reaped
 //! without touching the exit codes of its own children (module `children`).
 //!
@@ -25,6 +31,7 @@
 
 mod attach;
 mod capture;
+mod child;
 mod children;
 mod config;
 mod environment;
@@ -33,8 +40,10 @@ mod group;
 mod handle;
 mod launch;
 mod output;
+mod pool;
 mod process;
 mod procfs;
+mod program;
 mod pty;
 mod pump;
 mod reaper;
@@ -42,7 +51,10 @@ mod request;
 mod run;
 mod secrets;
 mod signal;
+mod spare;
 mod stdin;
+mod streams;
+mod switch;
 mod sys;
 mod table;
 mod usage;
@@ -50,18 +62,23 @@ mod user;
 
 pub use attach::Attachment;
 pub use capture::Captured;
+pub use child::{Child, Starter};
 pub use children::Exit;
-pub use config::{Config, KeepAwake};
+pub use config::{BECOME, Config, KeepAwake};
 pub use environment::Environment;
 pub use error::Error;
+pub use group::Group;
 pub use handle::{Handle, Outcome};
 pub use output::{Event, FLOOR_BYTES_PER_SEC, Offsets, ParseOffsetsError, Reader, Stream};
 pub use process::{End, Process, Status};
+pub use program::Program;
 pub use pty::{ForkGuard, fork_guard};
 pub use reaper::start;
 pub use request::{Request, Size};
 pub use secrets::{Secrets, forbid_inspection};
 pub use signal::Signal;
+pub use streams::{Ends, Streams};
+pub use switch::{Switch, become_program};
 pub use sys::trim_heap;
 pub use usage::Usage;
 pub use user::Identity;

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use crate::attach::{self, Attachment};
@@ -14,7 +13,7 @@ use crate::pty::Terminal;
 use crate::run::Control;
 use crate::stdin::{self, Refused, Stdin};
 use crate::usage::{Meter, Tree};
-use crate::{Error, Exit, Offsets, Reader, Signal, Size, Usage};
+use crate::{Error, Exit, Offsets, Reader, Signal, Size, Usage, pool};
 
 /// A handle on one spawned process. It stays usable after the process has been forgotten.
 #[derive(Debug, Clone)]
@@ -75,13 +74,7 @@ impl Process {
     /// The number of the process, which is also that of its group and session.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.record
-            .control
-            .group
-            .leader()
-            .as_raw_nonzero()
-            .get()
-            .unsigned_abs()
+        self.record.control.group.number()
     }
 
     /// The command as it was asked for.
@@ -137,9 +130,9 @@ impl Process {
             });
         }
         let leader = self.record.control.group.leader();
-        let tree = spawn_blocking(move || Tree::read(leader))
+        let tree = pool::run(move || Tree::read(leader))
             .await
-            .map_err(|_| Error::Stopping)?;
+            .ok_or(Error::Stopping)?;
         let tree = tree.map_err(Error::system("read /proc"))?;
         // Asked again: a process that ended meanwhile uses nothing.
         let end = self.end();

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use portable_pty::{MasterPty, PtySize, native_pty_system};
@@ -49,6 +50,8 @@ impl std::fmt::Debug for Terminal {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) terminal: Terminal,
+    /// Where programs open it.
+    pub(crate) name: PathBuf,
     /// Reads what programs print.
     pub(crate) output: OwnedFd,
     /// Writes what the user types.
@@ -81,6 +84,7 @@ pub(crate) fn open(size: Size) -> io::Result<Opened> {
         terminal: Terminal {
             master: pair.master,
         },
+        name,
         output,
         input,
         slave,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::children::{self, Swept};
 use crate::handle::Shared;
-use crate::{Config, Error, Handle, group};
+use crate::spare;
+use crate::{Config, Error, Handle, group, pool};
 
 /// Between two sweeps: a busy machine is not swept at every exit.
 const REST: Duration = Duration::from_millis(50);
@@ -33,7 +33,8 @@ pub fn start(
     // Listening to SIGCHLD also undoes an inherited "ignore", with which exit codes are lost.
     let children = signal(SignalKind::child()).map_err(Error::system("listen to SIGCHLD"))?;
     children::become_subreaper().map_err(Error::system("become a subreaper"))?;
-    let handle = Handle::new(config, token);
+    spare::fill().map_err(Error::system("keep descriptors in reserve"))?;
+    let handle = Handle::new(config, token)?;
     let work = work(handle.shared(), children);
     Ok((handle, work))
 }
@@ -41,14 +42,15 @@ pub fn start(
 async fn work(shared: Arc<Shared>, mut children: Listener) {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut again = false;
+    let (mut again, mut pause) = (false, REST);
     loop {
         tokio::select! {
             // The stop first, or a stream of exits could hold it up.
             biased;
             () = shared.token.cancelled() => break,
-            _ = children.recv(), if !again => {}
-            () = sleep(REST), if again => {}
+            _ = children.recv() => pause = REST,
+            // A zombie whose owner takes its time is looked at more and more rarely.
+            () = sleep(pause), if again => pause = (2 * pause).min(TICK),
             _ = tick.tick() => shared.table().expire(shared.config.retention),
         }
         again = sweep().await;
@@ -62,14 +64,13 @@ async fn work(shared: Arc<Shared>, mut children: Listener) {
 
 /// Returns whether to look again soon.
 async fn sweep() -> bool {
-    match spawn_blocking(children::sweep).await {
-        Ok(Ok(swept)) => swept == Swept::Again,
-        Ok(Err(error)) => {
+    match pool::run(children::sweep).await {
+        Some(Ok(swept)) => swept == Swept::Again,
+        Some(Err(error)) => {
             tracing::warn!(%error, "orphans cannot be reaped just now");
-            false
+            true
         }
-        // The runtime shuts down.
-        Err(_) => false,
+        None => false,
     }
 }
 

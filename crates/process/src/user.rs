@@ -5,7 +5,6 @@ use std::ffi::{CString, OsString};
 use nix::unistd::{self, Gid, Uid};
 
 use crate::Error;
-use crate::sys::Ids;
 
 /// Whom a command runs as.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +20,15 @@ pub enum Identity {
     /// without a name gets the group with its own number, and no others. `uid:gid` is exactly
     /// these two.
     User(String),
+}
+
+/// Numbers of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ids {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// Supplementary groups.
+    pub(crate) groups: Vec<u32>,
 }
 
 /// A user that was looked up.

@@ -4,6 +4,7 @@
 mod it {
     mod exec;
     mod groups;
+    mod limits;
     mod namespace;
     mod refused;
     mod secrets;

@@ -11,7 +11,7 @@
 use std::fs;
 use std::time::Duration;
 
-use browserd_process::{Config, Environment, Event, Offsets, Request, Secrets, Signal, start};
+use browserd_process::{Config, Environment, Event, Offsets, Program, Secrets, Signal, start};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ async fn yes_without_a_reader_stays_small_and_is_never_held_up() {
     let environment = Environment::without(&Secrets::new(), std::env::vars_os());
     let (handle, work) = start(Config::new(environment), CancellationToken::new()).unwrap();
     tokio::runtime::Handle::current().spawn(work);
-    let process = handle.spawn(Request::new("yes"), None).await.unwrap();
+    let process = handle.spawn(Program::new("yes"), None).await.unwrap();
     let written = || {
         let io = fs::read_to_string(format!("/proc/{}/io", process.pid())).unwrap();
         let line = io.lines().find(|line| line.starts_with("wchar")).unwrap();

@@ -10,7 +10,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use browserd_process::{Config, Environment, Exit, Handle, Request, Secrets, start};
+use browserd_process::{Config, Environment, Exit, Handle, Program, Secrets, start};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +50,7 @@ fn children() -> Vec<char> {
 async fn exits_with(handle: &Handle, code: i32) -> Exit {
     let script = format!("sleep 0.0{}; exit {code}", code % 10);
     handle
-        .exec(Request::new("sh").args(["-c", &script]))
+        .exec(Program::new("sh").args(["-c", &script]))
         .await
         .unwrap()
         .exit
@@ -74,7 +74,7 @@ async fn ten_thousand_orphans_and_a_hundred_exit_codes() {
             "i=0; while [ $i -lt {per_shell} ]; do (sleep 0.2 &) ; i=$((i+1)); done >/dev/null 2>&1"
         );
         shells.spawn(async move {
-            runs.exec(Request::new("sh").args(["-c", &script]))
+            runs.exec(Program::new("sh").args(["-c", &script]))
                 .await
                 .unwrap()
                 .exit

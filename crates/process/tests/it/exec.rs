@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use browserd_process::{Config, Error, Exit, Request, Signal};
+use browserd_process::{Config, Error, Exit, Program, Request, Signal};
 use bytes::Bytes;
 
 use super::support::*;
@@ -33,17 +33,16 @@ async fn a_signal_is_128_and_its_number() {
 async fn cwd_env_and_arguments_arrive() {
     let handle = running();
     let directory = std::env::temp_dir().canonicalize().unwrap();
-    let request = Request {
-        cwd: Some(directory.clone()),
-        env: env(&[("GREETING", "a b\n'c'"), ("EMPTY", "")]),
-        ..Request::new("sh").args([
+    let request = Program::new("sh")
+        .args([
             "-c",
             r#"pwd; echo "$GREETING|$EMPTY|$1|$2""#,
             "sh",
             "x y",
             "",
         ])
-    };
+        .cwd(directory.clone())
+        .env(env(&[("GREETING", "a b\n'c'"), ("EMPTY", "")]));
     let outcome = handle.exec(request).await.unwrap();
     let expected = format!("{}\na b\n'c'||x y|\n", directory.display());
     assert_eq!(stdout(&outcome), expected);
@@ -55,23 +54,22 @@ async fn the_program_is_looked_up_in_the_resulting_environment() {
     let directory = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/bin/echo", directory.path().join("shout")).unwrap();
     let path = format!("/nonexistent:{}", directory.path().display());
-    let request = Request {
-        env: env(&[("PATH", &path)]),
-        ..Request::new("shout").args(["hi"])
-    };
+    let request = Program::new("shout")
+        .args(["hi"])
+        .env(env(&[("PATH", &path)]));
     assert_eq!(stdout(&handle.exec(request).await.unwrap()), "hi\n");
 }
 
 #[tokio::test]
 async fn stdin_is_what_the_request_has_and_then_its_end() {
     let handle = running();
-    let nothing = handle.exec(Request::new("cat")).await.unwrap();
+    let nothing = handle.exec(Program::new("cat")).await.unwrap();
     assert_eq!(stdout(&nothing), "");
 
     let bytes = Bytes::from(vec![b'x'; 1_000_000]);
     let request = Request {
         stdin: Some(bytes.clone()),
-        ..Request::new("cat")
+        ..Program::new("cat").into()
     };
     assert_eq!(
         handle.exec(request.clone()).await.unwrap().stdout.bytes,
@@ -81,7 +79,7 @@ async fn stdin_is_what_the_request_has_and_then_its_end() {
     // A command that does not read it is not held up by it.
     let request = Request {
         stdin: Some(bytes),
-        ..Request::new("true")
+        ..Program::new("true").into()
     };
     assert_eq!(handle.exec(request).await.unwrap().exit, Exit::Code(0));
 }
@@ -104,7 +102,7 @@ async fn signals_are_at_their_defaults() {
     let handle = running();
     // The runtime ignores SIGPIPE; a child must not.
     let outcome = handle
-        .exec(Request::new("grep").args(["^Sig[BI]", "/proc/self/status"]))
+        .exec(Program::new("grep").args(["^Sig[BI]", "/proc/self/status"]))
         .await;
     for line in stdout(&outcome.unwrap()).lines() {
         assert!(line.ends_with("\t0000000000000000"), "{line}");
@@ -123,7 +121,7 @@ async fn a_background_process_does_not_hold_the_answer_up_and_lives_on() {
     let pid: u32 = pid.parse().unwrap();
     assert!(is_alive(pid));
     handle
-        .exec(Request::new("kill").args([pid.to_string()]))
+        .exec(Program::new("kill").args([pid.to_string()]))
         .await
         .unwrap();
     eventually("the sleep is gone and reaped", || state(pid).is_none()).await;
@@ -153,7 +151,7 @@ async fn output_in_bounds_keeps_head_and_tail() {
     let handle = running();
     let request = |script: &str| Request {
         max_output_bytes: Some(100),
-        ..sh(script)
+        ..sh(script).into()
     };
     let outcome = handle.exec(request("seq 1000; seq 30 >&2")).await.unwrap();
     assert!(outcome.stdout.truncated && !outcome.stderr.truncated);
@@ -191,10 +189,10 @@ async fn processes_at_once_are_limited() {
         ..config()
     });
     let process = handle
-        .spawn(Request::new("sleep").args(["1000"]), None)
+        .spawn(Program::new("sleep").args(["1000"]), None)
         .await
         .unwrap();
-    let refused = handle.exec(Request::new("true")).await;
+    let refused = handle.exec(Program::new("true")).await;
     assert!(
         matches!(refused, Err(Error::TooMany { limit: 1 })),
         "{refused:?}"
@@ -202,7 +200,7 @@ async fn processes_at_once_are_limited() {
     process.kill(Signal::KILL).unwrap();
     ended(&process).await;
     let started = Instant::now();
-    while handle.exec(Request::new("true")).await.is_err() {
+    while handle.exec(Program::new("true")).await.is_err() {
         assert!(started.elapsed() < PATIENCE);
         tokio::task::yield_now().await;
     }

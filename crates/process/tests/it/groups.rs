@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use browserd_process::{Exit, Request, Signal, Size};
+use browserd_process::{Exit, Program, Request, Signal, Size};
 use tokio::time::timeout;
 
 use super::support::*;
@@ -16,7 +16,7 @@ async fn a_timeout_leaves_no_process_and_keeps_the_output() {
     let handle = running();
     let request = Request {
         timeout: Some(Duration::from_millis(300)),
-        ..sh("echo $$; sleep 1000 & sleep 1000")
+        ..sh("echo $$; sleep 1000 & sleep 1000").into()
     };
     let outcome = handle.exec(request).await.unwrap();
     assert!(outcome.timed_out);
@@ -30,7 +30,7 @@ async fn what_ignores_the_request_to_end_is_killed_after_the_grace() {
     let handle = running();
     let request = Request {
         timeout: Some(Duration::from_millis(200)),
-        ..sh("trap '' TERM; echo $$; sleep 1000 & while true; do sleep 1; done")
+        ..sh("trap '' TERM; echo $$; sleep 1000 & while true; do sleep 1; done").into()
     };
     let outcome = handle.exec(request).await.unwrap();
     assert!(outcome.timed_out);
@@ -73,15 +73,15 @@ async fn a_program_that_the_disk_does_not_deliver_holds_up_nobody_and_times_out(
 
     let request = Request {
         timeout: Some(Duration::from_millis(500)),
-        ..Request::new(program.to_str().unwrap())
+        ..Program::new(program.to_str().unwrap()).into()
     };
-    let other = handle.exec(Request::new("true"));
+    let other = handle.exec(Program::new("true"));
     let both = async { tokio::join!(biased; handle.exec(request), other) };
     let (stuck, other) = timeout(PATIENCE, both).await.unwrap();
     let (stuck, other) = (stuck.unwrap(), other.unwrap());
     assert_eq!(other.exit, Exit::Code(0));
     assert!(stuck.timed_out);
-    assert_eq!(stuck.exit, Exit::Signal(Signal::TERM));
+    assert_eq!(stuck.exit, Exit::Signal(Signal::KILL));
     drop(holder.stdin.take());
     holder.wait().unwrap();
 }
@@ -92,7 +92,7 @@ async fn a_stubborn_grandchild_is_killed_too() {
     let handle = running();
     let request = Request {
         timeout: Some(Duration::from_millis(200)),
-        ..sh("echo $$; (trap '' TERM; sleep 1000; sleep 1000) & sleep 1000")
+        ..sh("echo $$; (trap '' TERM; sleep 1000; sleep 1000) & sleep 1000").into()
     };
     let outcome = handle.exec(request).await.unwrap();
     assert_eq!(outcome.exit, Exit::Signal(Signal::TERM));
@@ -106,7 +106,7 @@ async fn other_groups_of_the_session_are_reached() {
     let handle = running();
     let request = Request {
         timeout: Some(Duration::from_millis(500)),
-        ..sh("echo $$; timeout 1000 sleep 1000 & set -m; sleep 1000 & sleep 1000")
+        ..sh("echo $$; timeout 1000 sleep 1000 & set -m; sleep 1000 & sleep 1000").into()
     };
     let outcome = handle.exec(request).await.unwrap();
     assert!(outcome.timed_out);
@@ -146,7 +146,7 @@ async fn a_timeout_ends_a_spawned_process_too() {
     let handle = running();
     let request = Request {
         timeout: Some(Duration::from_millis(200)),
-        ..sh("sleep 1000")
+        ..sh("sleep 1000").into()
     };
     let process = handle.spawn(request, None).await.unwrap();
     assert_eq!(ended(&process).await, 143);
@@ -229,7 +229,7 @@ async fn usage_is_that_of_the_tree() {
 #[tokio::test]
 async fn an_idle_process_uses_no_processor() {
     let handle = running();
-    let request = Request::new("sleep").args(["1000"]);
+    let request = Program::new("sleep").args(["1000"]);
     let process = handle.spawn(request, Some(Size::default())).await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let status = process.status().await.unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use browserd_process::{Error, Offsets, Request, Signal, Size};
+use browserd_process::{Error, Offsets, Program, Signal, Size};
 use uuid::Uuid;
 
 use super::support::*;
@@ -12,11 +12,22 @@ use super::support::*;
 async fn a_command_that_is_not_there() {
     let handle = running();
     for command in ["no-such-command", "/no/such/command", "/etc/passwd/x"] {
-        match handle.exec(Request::new(command)).await {
-            Err(Error::NotFound { command: named }) => assert_eq!(named, command),
+        match handle.exec(Program::new(command)).await {
+            Err(Error::NotFound { command: named, .. }) => assert_eq!(named, command),
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Many clients take a whole line for one field.
+#[tokio::test]
+async fn a_whole_line_as_command_is_told_of_args() {
+    let handle = running();
+    let told = handle.exec(Program::new("ls -la")).await.unwrap_err();
+    assert!(told.to_string().contains("`args`"), "{told}");
+    let plain = handle.exec(Program::new("no-such-command")).await;
+    let plain = plain.unwrap_err().to_string();
+    assert!(!plain.contains("`args`"), "{plain}");
 }
 
 #[tokio::test]
@@ -36,7 +47,7 @@ async fn a_command_that_is_not_executable() {
         directory.path().display().to_string(),
     ];
     for command in commands {
-        let refused = handle.exec(Request::new(&command)).await;
+        let refused = handle.exec(Program::new(&command)).await;
         assert!(
             matches!(refused, Err(Error::NotExecutable { .. })),
             "{command}: {refused:?}"
@@ -49,10 +60,7 @@ async fn a_command_that_is_not_executable() {
 async fn a_directory_that_cannot_be_entered() {
     let handle = running();
     for cwd in ["/no/such/directory", "/etc/passwd"] {
-        let request = Request {
-            cwd: Some(cwd.into()),
-            ..Request::new("true")
-        };
+        let request = Program::new("true").cwd(cwd);
         let refused = handle.exec(request).await;
         assert!(matches!(refused, Err(Error::Cwd { .. })), "{refused:?}");
         assert!(refused.unwrap_err().to_string().contains(cwd));
@@ -62,27 +70,24 @@ async fn a_directory_that_cannot_be_entered() {
 #[tokio::test]
 async fn values_that_cannot_be_used() {
     let handle = running();
-    invalid(handle.exec(Request::new("")).await, "command");
+    invalid(handle.exec(Program::new("")).await, "command");
     invalid(
-        handle.exec(Request::new("echo").args(["a", "\0"])).await,
+        handle.exec(Program::new("echo").args(["a", "\0"])).await,
         "args[1]",
     );
     invalid(
         handle
-            .spawn(Request::new("true"), Some(Size { rows: 0, cols: 1 }))
+            .spawn(Program::new("true"), Some(Size { rows: 0, cols: 1 }))
             .await,
         "rows",
     );
     invalid(
         handle
-            .spawn(Request::new("true"), Some(Size { rows: 1, cols: 0 }))
+            .spawn(Program::new("true"), Some(Size { rows: 1, cols: 0 }))
             .await,
         "cols",
     );
-    let relative = Request {
-        cwd: Some("tmp".into()),
-        ..Request::new("true")
-    };
+    let relative = Program::new("true").cwd("tmp");
     invalid(handle.exec(relative).await, "cwd");
 }
 
@@ -90,10 +95,7 @@ async fn values_that_cannot_be_used() {
 async fn an_environment_that_is_too_large() {
     let handle = running();
     let value = "x".repeat(10_000_000);
-    let request = Request {
-        env: env(&[("BIG", &value)]),
-        ..Request::new("true")
-    };
+    let request = Program::new("true").env(env(&[("BIG", &value)]));
     let refused = handle.exec(request).await;
     assert!(matches!(refused, Err(Error::TooLarge)), "{refused:?}");
 }
@@ -109,7 +111,7 @@ async fn a_process_that_is_not_there() {
 async fn a_process_that_has_exited() {
     let handle = running();
     let process = handle
-        .spawn(Request::new("true"), Some(Size::default()))
+        .spawn(Program::new("true"), Some(Size::default()))
         .await
         .unwrap();
     ended(&process).await;
@@ -135,7 +137,7 @@ async fn a_process_that_has_exited() {
 async fn a_process_without_a_terminal() {
     let handle = running();
     let process = handle
-        .spawn(Request::new("sleep").args(["1000"]), None)
+        .spawn(Program::new("sleep").args(["1000"]), None)
         .await
         .unwrap();
     assert!(matches!(

@@ -5,7 +5,7 @@
     reason = "a test hands its own environment on, and is told its size by it"
 )]
 
-use browserd_process::{Config, Environment, Request, Secrets, forbid_inspection};
+use browserd_process::{Config, Environment, Program, Secrets, forbid_inspection};
 
 use super::support::*;
 
@@ -20,15 +20,14 @@ async fn are_in_no_environment_that_a_command_can_read() {
         "--nocapture",
         "it::secrets::as_a_daemon",
     ];
-    let request = Request {
-        env: env(&[
+    let request = Program::new(std::env::current_exe().unwrap().display().to_string())
+        .args(tests)
+        .env(env(&[
             ("AUTH_TOKEN", SECRET),
             ("TLS_KEY", SECRET),
             ("COPY", SECRET),
             ("PLAIN", "1"),
-        ]),
-        ..Request::new(std::env::current_exe().unwrap().display().to_string()).args(tests)
-    };
+        ]));
     let outcome = running().exec(request).await.unwrap();
     let output = stdout(&outcome);
     assert!(
@@ -46,7 +45,7 @@ async fn as_a_daemon() {
     secrets.hide().unwrap();
     let handle = running_with(Config::new(environment));
 
-    let variables = stdout(&handle.exec(Request::new("env")).await.unwrap());
+    let variables = stdout(&handle.exec(Program::new("env")).await.unwrap());
     assert!(variables.contains("PLAIN=1"), "{variables}");
     assert!(!variables.contains(SECRET), "{variables}");
 
@@ -64,17 +63,11 @@ async fn as_a_daemon() {
 /// Another process of the same user; root may read everything, and says so in the docs.
 #[tokio::test]
 async fn are_in_no_memory_that_an_ordinary_user_can_read() {
-    use std::os::unix::fs::PermissionsExt;
-    let directory = tempfile::tempdir().unwrap();
-    let copy = directory.path().join("it");
-    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-    let open = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(directory.path(), open).unwrap();
+    let (_directory, copy) = copy_of_itself();
     let tests = ["--exact", "--ignored", "it::secrets::as_an_ordinary_daemon"];
-    let request = Request {
-        identity: browserd_process::Identity::User("61234".to_owned()),
-        ..Request::new(copy.display().to_string()).args(tests)
-    };
+    let request = Program::new(copy)
+        .args(tests)
+        .identity(browserd_process::Identity::User("61234".to_owned()));
     match running().exec(request).await {
         Ok(outcome) => {
             let output = stdout(&outcome);

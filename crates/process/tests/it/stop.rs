@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use browserd_process::{Config, Error, KeepAwake, Process, Request, Signal};
+use browserd_process::{Config, Error, KeepAwake, Process, Program, Signal};
 use tokio::time::timeout;
 
 use super::support::*;
@@ -17,12 +17,12 @@ async fn the_newest_exits_stay_visible() {
         ..config()
     });
     let runs = handle
-        .spawn(Request::new("sleep").args(["1000"]), None)
+        .spawn(Program::new("sleep").args(["1000"]), None)
         .await
         .unwrap();
     let mut ids = Vec::new();
     for _ in 0..5 {
-        let process = handle.spawn(Request::new("true"), None).await.unwrap();
+        let process = handle.spawn(Program::new("true"), None).await.unwrap();
         ended(&process).await;
         ids.push(process.id());
     }
@@ -52,11 +52,11 @@ async fn an_exit_is_forgotten_after_a_while() {
 async fn the_list_has_the_oldest_first() {
     let handle = running();
     let first = handle
-        .spawn(Request::new("true").args(["a"]), None)
+        .spawn(Program::new("true").args(["a"]), None)
         .await
         .unwrap();
     let second = handle
-        .spawn(Request::new("true").args(["b"]), None)
+        .spawn(Program::new("true").args(["b"]), None)
         .await
         .unwrap();
     let list = handle.list();
@@ -98,15 +98,15 @@ async fn the_machine_is_kept_awake_while_processes_run() {
         ..config()
     });
     let process = handle
-        .spawn(Request::new("sleep").args(["1000"]), None)
+        .spawn(Program::new("sleep").args(["1000"]), None)
         .await
         .unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 1);
     handle
-        .exec(Request::new("no-such-command"))
+        .exec(Program::new("no-such-command"))
         .await
         .unwrap_err();
-    handle.exec(Request::new("true")).await.unwrap();
+    handle.exec(Program::new("true")).await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 1);
     process.kill(Signal::KILL).unwrap();
     eventually("nothing is held", || count.load(Ordering::SeqCst) == 0).await;
@@ -134,7 +134,7 @@ async fn a_shutdown_ends_everything_within_its_bound() {
     running.token.cancel();
     assert_eq!(ended(&willing).await, 143);
     assert!(matches!(
-        running.exec(Request::new("true")).await,
+        running.exec(Program::new("true")).await,
         Err(Error::Stopping)
     ));
     timeout(PATIENCE, running.work).await.unwrap().unwrap();

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use browserd_process::{Config, Error, Event, Offsets, Process, Request, Signal, Stream};
+use browserd_process::{Config, Error, Event, Offsets, Process, Program, Request, Signal, Stream};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
@@ -21,15 +21,15 @@ fn large() -> u64 {
 }
 
 /// A known stream that is hard to get right by accident.
-fn generator(bytes: u64) -> Request {
+fn generator(bytes: u64) -> Program {
     let script = "openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c \"$1\"";
-    Request::new("sh").args(["-c", script, "sh", &bytes.to_string()])
+    Program::new("sh").args(["-c", script, "sh", &bytes.to_string()])
 }
 
 async fn expected(handle: &Running, bytes: u64) -> String {
     let script = "openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null \
         | head -c \"$1\" | sha256sum";
-    let request = Request::new("sh").args(["-c", script, "sh", &bytes.to_string()]);
+    let request = Program::new("sh").args(["-c", script, "sh", &bytes.to_string()]);
     stdout(&handle.exec(request).await.unwrap())
         .split(' ')
         .next()
@@ -199,7 +199,7 @@ async fn readers_of_one_process_are_limited() {
         ..config()
     });
     let process = handle
-        .spawn(Request::new("sleep").args(["1000"]), None)
+        .spawn(Program::new("sleep").args(["1000"]), None)
         .await
         .unwrap();
     let first = from_start(&process);
@@ -219,7 +219,7 @@ async fn stdin_is_written_and_closed() {
     let handle = running();
     let request = Request {
         stdin: Some("first ".into()),
-        ..Request::new("cat")
+        ..Program::new("cat").into()
     };
     let process = handle.spawn(request, None).await.unwrap();
     let mut reader = from_start(&process);
@@ -267,7 +267,7 @@ async fn a_process_that_does_not_read_is_not_waited_for() {
         ..config()
     });
     let process = handle
-        .spawn(Request::new("sleep").args(["1000"]), None)
+        .spawn(Program::new("sleep").args(["1000"]), None)
         .await
         .unwrap();
     let bytes = vec![b'x'; 1_000_000];
@@ -301,7 +301,7 @@ async fn the_first_input_is_not_bounded_in_time() {
     let handle = running_with(config);
     let request = Request {
         stdin: Some(vec![b'x'; 300_000].into()),
-        ..sh("sleep 0.5; wc -c")
+        ..sh("sleep 0.5; wc -c").into()
     };
     let process = handle.spawn(request, None).await.unwrap();
     // The place is taken.
@@ -317,7 +317,7 @@ async fn the_first_input_is_not_bounded_in_time() {
 async fn a_write_does_not_outlive_the_process() {
     let handle = running();
     let process = handle
-        .spawn(Request::new("sleep").args(["1000"]), None)
+        .spawn(Program::new("sleep").args(["1000"]), None)
         .await
         .unwrap();
     let bytes = vec![b'x'; 1_000_000];

@@ -6,14 +6,16 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use browserd_process::{
-    Config, Environment, Error, Event, Handle, Offsets, Outcome, Process, Reader, Request, Secrets,
+    Config, Environment, Error, Event, Handle, Offsets, Outcome, Process, Program, Reader, Secrets,
     Stream, start,
 };
+use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -39,7 +41,29 @@ impl std::ops::Deref for Running {
 pub(crate) fn config() -> Config {
     let mut config = Config::new(Environment::without(&Secrets::new(), std::env::vars_os()));
     config.output_dir = std::env::temp_dir();
+    config.switch.program = helper();
     config
+}
+
+/// What becomes another user; a copy of this program has it beside itself.
+pub(crate) fn helper() -> PathBuf {
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_browserd-test-become"));
+    let program = std::env::current_exe().unwrap();
+    let beside = program.with_file_name(built.file_name().unwrap());
+    if beside.exists() { beside } else { built }
+}
+
+/// A copy of this program, with what it needs, that any user may run.
+pub(crate) fn copy_of_itself() -> (TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let open = Permissions::from_mode(0o755);
+    fs::set_permissions(directory.path(), open).unwrap();
+    let copy = directory.path().join("it");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let helper = helper();
+    let beside = directory.path().join(helper.file_name().unwrap());
+    fs::copy(&helper, beside).unwrap();
+    (directory, copy.display().to_string())
 }
 
 pub(crate) fn running() -> Running {
@@ -58,8 +82,8 @@ pub(crate) fn running_with(config: Config) -> Running {
     }
 }
 
-pub(crate) fn sh(script: &str) -> Request {
-    Request::new("sh").args(["-c", script])
+pub(crate) fn sh(script: &str) -> Program {
+    Program::new("sh").args(["-c", script])
 }
 
 pub(crate) fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use browserd_process::{Error, Event, Process, Request, Signal, Size};
+use browserd_process::{Error, Event, Process, Program, Request, Signal, Size};
 use tokio::time::timeout;
 
 use super::support::*;
 
-async fn terminal(handle: &Running, request: Request) -> Process {
+async fn terminal(handle: &Running, request: Program) -> Process {
     handle
         .spawn(
             request,
@@ -53,10 +53,7 @@ async fn is_the_controlling_terminal_and_has_a_type() {
     assert!(lines[0].starts_with("/dev/pts/"), "{all}");
     assert_eq!(lines[1..], ["x", "xterm-256color"]);
 
-    let request = Request {
-        env: env(&[("TERM", "dumb")]),
-        ..sh("echo $TERM")
-    };
+    let request = sh("echo $TERM").env(env(&[("TERM", "dumb")]));
     let process = terminal(&handle, request).await;
     assert_eq!(
         text(&read_to_end(&mut from_start(&process)).await.stdout),
@@ -69,7 +66,7 @@ async fn a_shell_runs_commands_and_ctrl_c_ends_them() {
     let handle = running();
     let process = terminal(
         &handle,
-        Request::new("bash").args(["--norc", "--noprofile"]),
+        Program::new("bash").args(["--norc", "--noprofile"]),
     )
     .await;
     let mut reader = from_start(&process);
@@ -94,7 +91,7 @@ async fn a_shell_runs_commands_and_ctrl_c_ends_them() {
 #[tokio::test]
 async fn an_editor_and_a_monitor_work() {
     let handle = running();
-    let request = Request::new("vim").args(["-u", "NONE", "-N", "-c", "q"]);
+    let request = Program::new("vim").args(["-u", "NONE", "-N", "-c", "q"]);
     let process = match handle.spawn(request, Some(Size::default())).await {
         Ok(process) => process,
         Err(Error::NotFound { .. }) => return,
@@ -104,7 +101,7 @@ async fn an_editor_and_a_monitor_work() {
     assert_eq!(ended(&process).await, 0);
     assert!(!read_to_end(&mut reader).await.stdout.is_empty());
 
-    let process = terminal(&handle, Request::new("top")).await;
+    let process = terminal(&handle, Program::new("top")).await;
     let mut reader = from_start(&process);
     read_until(&mut reader, "PID").await;
     types(&process, "q").await;
@@ -124,7 +121,7 @@ async fn a_large_paste_arrives_whole() {
     let rest = read_to_end(&mut reader).await;
     let request = Request {
         stdin: Some(paste.into()),
-        ..Request::new("cksum")
+        ..Program::new("cksum").into()
     };
     let expected = stdout(&handle.exec(request).await.unwrap());
     assert!(

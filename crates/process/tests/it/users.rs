@@ -1,15 +1,12 @@
 //! Commands that run as somebody else.
 
-use browserd_process::{Error, Identity, Request, Size};
+use browserd_process::{Error, Identity, Program, Size};
 use tokio::time::timeout;
 
 use super::support::*;
 
-fn as_user(user: &str, request: Request) -> Request {
-    Request {
-        identity: Identity::User(user.to_owned()),
-        ..request
-    }
+fn as_user(user: &str, program: Program) -> Program {
+    program.identity(Identity::User(user.to_owned()))
 }
 
 const IDS: &str = "id -u; id -g; id -G";
@@ -59,10 +56,7 @@ async fn by_number() {
 
 #[tokio::test]
 async fn as_root_is_user_0() {
-    let request = Request {
-        identity: Identity::Root,
-        ..sh(IDS)
-    };
+    let request = sh(IDS).identity(Identity::Root);
     let outcome = running().exec(request).await;
     if privileged() {
         assert!(stdout(&outcome.unwrap()).starts_with("0\n0\n"));
@@ -88,10 +82,7 @@ async fn brings_the_home_of_the_user_but_own_variables_win() {
     );
     let outcome = running().exec(as_user("daemon", sh(script))).await.unwrap();
     assert_eq!(stdout(&outcome), format!("{} daemon daemon\n", home.trim()));
-    let request = Request {
-        env: env(&[("HOME", "/x")]),
-        ..as_user("daemon", sh(script))
-    };
+    let request = as_user("daemon", sh(script)).env(env(&[("HOME", "/x")]));
     assert_eq!(
         stdout(&running().exec(request).await.unwrap()),
         "/x daemon daemon\n"
@@ -152,10 +143,7 @@ async fn the_directory_is_entered_as_the_user() {
     let directory = tempfile::tempdir().unwrap();
     let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(directory.path(), closed).unwrap();
-    let request = Request {
-        cwd: Some(directory.path().into()),
-        ..as_user("nobody", sh("pwd"))
-    };
+    let request = as_user("nobody", sh("pwd")).cwd(directory.path());
     let refused = running().exec(request).await;
     assert!(matches!(refused, Err(Error::Cwd { .. })), "{refused:?}");
 }
@@ -179,18 +167,13 @@ async fn without_privilege() {
         return;
     }
     // This test's program again, as an ordinary user.
-    let program = std::env::current_exe().unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let copy = directory.path().join("it");
-    std::fs::copy(program, &copy).unwrap();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(directory.path(), open).unwrap();
+    let (_directory, copy) = copy_of_itself();
     let tests = [
         "--exact",
         "--ignored",
         "it::users::refused_without_privilege",
     ];
-    let request = Request::new(copy.display().to_string()).args(tests);
+    let request = Program::new(copy).args(tests);
     let outcome = running().exec(as_user("61234", request)).await.unwrap();
     let output = stdout(&outcome);
     assert!(
@@ -212,10 +195,7 @@ async fn refused_without_privilege() {
         );
     }
     assert_eq!(ids("61234").await[..2], ["61234", "61234"]);
-    let root = Request {
-        identity: Identity::Root,
-        ..sh(IDS)
-    };
+    let root = sh(IDS).identity(Identity::Root);
     assert!(matches!(
         running().exec(root).await,
         Err(Error::SwitchUser { .. })

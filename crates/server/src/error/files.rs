@@ -50,6 +50,7 @@ fn os(kind: OsKind, message: String, error: Error) -> ApiError {
         OsKind::PermissionDenied => ApiError::permission_denied(message),
         OsKind::NoSpace => ApiError::insufficient_storage(message).cause(error),
         OsKind::FileTooLarge => ApiError::payload_too_large(message),
+        OsKind::Exhausted => ApiError::unavailable(message).cause(error),
         OsKind::Other => ApiError::internal(message, error),
     }
 }

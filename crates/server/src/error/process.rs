@@ -33,6 +33,7 @@ impl From<Error> for ApiError {
                 _ => Self::internal(message, Error::Signal { id, source }),
             },
             Error::Stopping => Self::unavailable(message),
+            Error::Exhausted { .. } => Self::unavailable(message).cause(error),
             Error::System { attempt, source } => match source.kind() {
                 io::ErrorKind::StorageFull => Self::insufficient_storage(message),
                 _ => Self::internal(message, Error::System { attempt, source }),

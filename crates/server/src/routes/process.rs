@@ -14,7 +14,7 @@ use browserd_api::{
         StdinRequest, StdinResult,
     },
 };
-use browserd_process::{End, Identity, Outcome, Process, Request, Signal, Size};
+use browserd_process::{End, Identity, Outcome, Process, Program, Request, Signal, Size};
 
 use crate::{
     app::App,
@@ -45,6 +45,7 @@ use crate::{
         (status = 403, description = "The system does not let the daemon become that user", body = Error),
         (status = 408, description = "Its time was over; `result` has what it said", body = ExecTimeout),
         (status = 429, description = "Too many processes run already", body = Error),
+        (status = 503, description = "The machine has no more descriptors, processes or memory", body = Error),
         (status = "default", description = "Any other failure", body = Error)
     )
 )]
@@ -76,6 +77,7 @@ pub(crate) async fn exec_process(
         (status = 400, description = "A field cannot be used, or the command cannot be run", body = Error),
         (status = 403, description = "The system does not let the daemon become that user", body = Error),
         (status = 429, description = "Too many processes run already", body = Error),
+        (status = 503, description = "The machine has no more descriptors, processes or memory", body = Error),
         (status = "default", description = "Any other failure", body = Error)
     )
 )]
@@ -276,12 +278,15 @@ fn command(request: ExecRequest) -> Result<Request> {
         (false, Some(user)) => Identity::User(user),
         (false, None) => Identity::Daemon,
     };
-    Ok(Request {
+    let program = Program {
         command: request.command,
         args: request.args,
         cwd: request.cwd.map(PathBuf::from),
         env: request.env,
         identity,
+    };
+    Ok(Request {
+        program,
         timeout: request.timeout_sec.map(Duration::from_secs),
         stdin: request.stdin_b64.map(|bytes| bytes.0.into()),
         max_output_bytes: request.max_output_bytes,

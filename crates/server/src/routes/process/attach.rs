@@ -193,10 +193,12 @@ fn drop_exited(written: std::result::Result<(), browserd_process::Error>) -> Tol
 /// Done, or what the client is told.
 type Told = std::result::Result<(), String>;
 
+/// Of text that is no control. Many clients send what is typed as text.
+const NO_CONTROL: &str = r#"a text frame is control, as in {"type":"resize","rows":24,"cols":80}; send binary frames for what is typed"#;
+
 fn control(process: &Process, text: &str) -> Told {
     let control = serde_json::from_str(text);
-    let AttachControl::Resize { rows, cols } =
-        control.map_err(|error| format!("a text frame is control: {error}"))?;
+    let AttachControl::Resize { rows, cols } = control.map_err(|_| NO_CONTROL)?;
     drop_exited(process.resize(Size { rows, cols }))
 }
 
