@@ -301,12 +301,12 @@ impl Handle {
         let slot = self.admit()?;
         let starter = self.shared.starter.clone();
         let start = async move {
-            let started = starter.start(program, streams).await;
-            started.map(|child| (child, slot))
+            let child = starter.start(program, streams).await;
+            child.map(|child| (child, slot))
         };
         // The shutdown waits for starts that nobody waits for any more.
-        let started = self.shared.tracker.spawn(start).await;
-        started.map_err(|_| Error::Stopping)?
+        let child = self.shared.tracker.spawn(start).await;
+        child.map_err(|_| Error::Stopping)?
     }
 
     /// Takes a started process over. On an error it is killed.

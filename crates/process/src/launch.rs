@@ -74,7 +74,7 @@ pub(crate) fn launch(
     let account = program.identity.resolve()?;
     let environment = environment(base, program, account.as_ref(), streams);
     let strings = Strings {
-        candidates: c_strings(environment.candidates(&program.command)),
+        candidates: c_strings(&environment.candidates(&program.command)),
         argv: argv(program)?,
         envp: environment.to_strings()?,
         cwd: program.cwd.as_deref().map(|cwd| c_string(cwd.as_os_str())),
@@ -122,7 +122,7 @@ fn start(strings: &Strings, theirs: &Theirs) -> Result<Own, Failure> {
     });
     found.map_err(|source| {
         // One number is all that the system says; the directory was entered before.
-        match strings.cwd.as_ref().map(|cwd| enter(cwd)) {
+        match strings.cwd.as_ref().map(enter) {
             Some(Err(error)) => Failure {
                 step: Step::Cwd,
                 source: error.into(),
@@ -180,7 +180,7 @@ fn argv(program: &Program) -> Result<Vec<CString>, Error> {
         .map_err(|_| Error::invalid("args", "contains a NUL byte"))
 }
 
-fn c_strings(paths: Vec<OsString>) -> Vec<CString> {
+fn c_strings(paths: &[OsString]) -> Vec<CString> {
     paths.iter().map(|path| c_string(path)).collect()
 }
 
