@@ -12,6 +12,7 @@ mod display;
 mod errors;
 mod files;
 mod heavy;
+mod limits;
 mod logs;
 mod process;
 mod raw;
@@ -35,10 +36,14 @@ use tokio::runtime::{Handle, Runtime};
 use self::shared::{Shared, Suite};
 
 /// What cannot be tried in a container, and why.
-const HOST_ONLY: [(&str, &str); 2] = [
+const HOST_ONLY: [(&str, &str); 3] = [
     (
         "callers::a_configured_name_gets_in_from_another_machine",
         "no engine starts a container in a network that a test has made",
+    ),
+    (
+        "limits::a_command_at_the_limit_of_open_files",
+        "the limit of a container's process is not the test's to set",
     ),
     ("terminals::vi_runs", "the image has no editor"),
 ];
@@ -134,6 +139,9 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             two_readers_get_every_byte
             a_reader_that_is_cut_off_goes_on_where_it_was
             status_tells_what_the_tree_uses
+        }
+        limits {
+            a_command_at_the_limit_of_open_files
         }
         process {
             a_thousand_last_lines_come_before_their_exits

@@ -156,6 +156,8 @@ pub(crate) async fn control_frames_that_cannot_be_are_answered(_: Suite) -> Outc
         terminal.tell(control).await?;
         let answer = terminal.told().await?;
         assert_eq!(answer["type"], "error", "{control}: {answer}");
+        let is_told = answer.to_string().contains("send binary frames");
+        assert_eq!(is_told, control == "ls\n", "{answer}");
     }
     terminal.type_in("still here\n").await?;
     terminal.shows("still here\r\n").await?;

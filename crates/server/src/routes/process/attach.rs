@@ -196,9 +196,19 @@ type Told = std::result::Result<(), String>;
 /// Of text that is no control. Many clients send what is typed as text.
 const NO_CONTROL: &str = r#"a text frame is control, as in {"type":"resize","rows":24,"cols":80}; send binary frames for what is typed"#;
 
+fn not_control(text: &str, error: &serde_json::Error) -> String {
+    let is_object = serde_json::from_str::<serde_json::Map<_, _>>(text).is_ok();
+    if is_object {
+        format!("a text frame is control: {error}")
+    } else {
+        NO_CONTROL.to_owned()
+    }
+}
+
 fn control(process: &Process, text: &str) -> Told {
     let control = serde_json::from_str(text);
-    let AttachControl::Resize { rows, cols } = control.map_err(|_| NO_CONTROL)?;
+    let AttachControl::Resize { rows, cols } =
+        control.map_err(|error| not_control(text, &error))?;
     drop_exited(process.resize(Size { rows, cols }))
 }
 
