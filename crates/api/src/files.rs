@@ -89,6 +89,19 @@ pub struct ListParameters {
     pub cursor: Option<String>,
 }
 
+/// Which directory is packed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DownloadZipParameters {
+    /// The absolute path of the directory.
+    #[param(pattern = "^/.*")]
+    pub path: String,
+    /// Break the archive off when something vanishes or cannot be read, rather than leave it out.
+    #[serde(default)]
+    #[param(default = false)]
+    pub strict: bool,
+}
+
 /// Which directory is packed, and how small.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -100,6 +113,10 @@ pub struct DownloadZstdParameters {
     #[serde(default)]
     #[param(inline, default = "default")]
     pub compression_level: CompressionLevel,
+    /// Break the archive off when something vanishes or cannot be read, rather than leave it out.
+    #[serde(default)]
+    #[param(default = false)]
+    pub strict: bool,
 }
 
 /// How much time is spent on making an archive small.

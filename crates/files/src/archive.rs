@@ -7,20 +7,20 @@
 mod limits;
 mod merge;
 mod name;
+mod omitted;
 mod pack;
 mod pack_tar;
-mod pack_zip;
 mod pipe;
 mod spool;
 mod stage;
 mod tar;
 mod unpack;
 mod unpack_tar;
-mod unpack_zip;
-mod zip_end;
+mod zip;
 
 pub use limits::ArchiveLimits;
-pub use pack::PackFormat;
+pub use omitted::Omitted;
+pub use pack::{PackFormat, PackOptions};
 pub use pack_tar::Compression;
 pub use pipe::Packed;
 pub use spool::{Spool, Spooled};

@@ -27,7 +27,8 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use archive::{
-    ArchiveKind, ArchiveLimits, Compression, PackFormat, Packed, Spool, Spooled, Unpacked,
+    ArchiveKind, ArchiveLimits, Compression, Omitted, PackFormat, PackOptions, Packed, Spool,
+    Spooled, Unpacked,
 };
 pub use error::{Error, OsKind, PathProblem, Result};
 pub use info::FileInfo;

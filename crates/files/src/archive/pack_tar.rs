@@ -104,6 +104,8 @@ impl TarPacker {
 }
 
 impl Packer for TarPacker {
+    const NEEDS_SIZE: bool = true;
+
     fn directory(&mut self, name: &Path, metadata: &Metadata) -> io::Result<()> {
         self.header(name, metadata, 0, EntryType::Directory, b"")
     }
@@ -119,7 +121,7 @@ impl Packer for TarPacker {
         metadata: &Metadata,
         size: u64,
         content: &mut dyn Read,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
         self.header(name, metadata, size, EntryType::Regular, b"")?;
         let mut written = 0;
         loop {
@@ -128,10 +130,16 @@ impl Packer for TarPacker {
                 break;
             }
             self.tar.get_mut().write_all(&self.buffer[..read])?;
-            written = (written + read) % BLOCK_BYTES;
+            written += read as u64;
         }
-        let padding = (BLOCK_BYTES - written) % BLOCK_BYTES;
-        self.tar.get_mut().write_all(&[0; BLOCK_BYTES][..padding])
+        let mut padding = size.next_multiple_of(BLOCK_BYTES as u64) - written;
+        while padding > 0 {
+            let zeros = padding.min(BLOCK_BYTES as u64);
+            let zeros = &[0; BLOCK_BYTES][..usize::try_from(zeros).unwrap_or(0)];
+            self.tar.get_mut().write_all(zeros)?;
+            padding -= zeros.len() as u64;
+        }
+        Ok(written)
     }
 
     fn finish(self) -> io::Result<()> {

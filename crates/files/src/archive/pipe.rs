@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
+use super::omitted::Omitted;
 use crate::{Error, Result};
 
 /// The size of a chunk on its way.
@@ -25,7 +26,7 @@ const CHUNKS: usize = 4;
 enum Message {
     Chunk(Bytes),
     Failed(Error),
-    Done,
+    Done(Omitted),
 }
 
 /// An archive while it is packed. It ends with an error unless it is whole: whoever sends it must
@@ -35,6 +36,15 @@ pub struct Packed {
     path: PathBuf,
     messages: mpsc::Receiver<Message>,
     over: bool,
+    omitted: Omitted,
+}
+
+impl Packed {
+    /// What the archive does not have; it is known when the stream has ended.
+    #[must_use]
+    pub fn omitted(&self) -> &Omitted {
+        &self.omitted
+    }
 }
 
 /// Where the packing writes to.
@@ -68,6 +78,7 @@ pub(super) fn pipe(path: PathBuf) -> (Pipe, Ending, Packed) {
         path,
         messages,
         over: false,
+        omitted: Omitted::default(),
     };
     (pipe, ending, packed)
 }
@@ -80,9 +91,9 @@ impl Ending {
     }
 
     /// Nobody may listen any more, which is no matter.
-    pub(super) fn end(self, result: Result<()>) {
+    pub(super) fn end(self, result: Result<Omitted>) {
         let _ = self.messages.blocking_send(match result {
-            Ok(()) => Message::Done,
+            Ok(omitted) => Message::Done(omitted),
             Err(error) => Message::Failed(error),
         });
     }
@@ -140,7 +151,10 @@ impl Stream for Packed {
         }
         self.over = true;
         Poll::Ready(match message {
-            Some(Message::Done) => None,
+            Some(Message::Done(omitted)) => {
+                self.omitted = omitted;
+                None
+            }
             Some(Message::Failed(error)) => Some(Err(error)),
             // The packing went away without a word.
             _ => Some(Err(Error::Interrupted {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{limits::Tally, spool::Spooled, stage::Stage, unpack_tar, unpack_zip};
+use super::{limits::Tally, spool::Spooled, stage::Stage, unpack_tar, zip};
 use crate::{Files, FsPath, Result, blocking};
 
 /// The kind of an uploaded archive.
@@ -46,7 +46,7 @@ impl Files {
             let tally = Tally::new(shared.config.archive_limits, archive.size_bytes);
             let mut stage = Stage::open(&to, tally)?;
             match kind {
-                ArchiveKind::Zip => unpack_zip::unpack(archive.file, &mut stage)?,
+                ArchiveKind::Zip => zip::unpack(&archive.file, &mut stage)?,
                 ArchiveKind::TarZst { strip_components } => {
                     unpack_tar::unpack(archive.file, &mut stage, strip_components)?;
                 }

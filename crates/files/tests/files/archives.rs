@@ -311,51 +311,6 @@ async fn a_full_disk_leaves_nothing_of_an_archive() {
     assert_eq!(fs::read_dir(place.path("small")).unwrap().count(), 0);
 }
 
-/// Broken off in the middle, or nothing at all: never an archive that looks whole.
-#[tokio::test]
-async fn a_failure_while_packing_is_an_error_of_the_stream() {
-    for format in [TAR, PackFormat::Zip] {
-        // A file that shrinks in its turn.
-        let place = Place::new();
-        fs::write(place.path("0"), noise(1000, 1)).unwrap();
-        fs::write(place.path("large"), noise(40_000_000, 2)).unwrap();
-        let mut packed = place
-            .files
-            .pack(&fs_path(&place.root()), format)
-            .await
-            .unwrap();
-        let mut bytes = packed.next().await.unwrap().unwrap().to_vec();
-        File::options()
-            .write(true)
-            .open(place.path("large"))
-            .unwrap()
-            .set_len(100)
-            .unwrap();
-        let mut failed = None;
-        while let Some(chunk) = packed.next().await {
-            match chunk {
-                Ok(chunk) => bytes.extend_from_slice(&chunk),
-                Err(error) => failed = Some(error),
-            }
-        }
-        assert!(
-            matches!(failed, Some(Error::Os { .. })),
-            "{format:?}: {failed:?}"
-        );
-        let kind = if format == TAR {
-            TAR_KIND
-        } else {
-            ArchiveKind::Zip
-        };
-        let refused = unpack(&place.files, &bytes, &place.path("out"), kind).await;
-        assert!(
-            matches!(refused, Err(Error::BadArchive { .. })),
-            "{refused:?}"
-        );
-        assert!(!place.path("out").exists());
-    }
-}
-
 #[tokio::test]
 async fn a_consumer_that_leaves_ends_the_packing() {
     let place = Place::with(|config| config.max_archives = 1);

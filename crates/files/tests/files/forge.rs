@@ -35,6 +35,11 @@ impl ZipEntry {
         }
     }
 
+    pub(crate) fn with_flags(mut self, flags: u16) -> Self {
+        self.flags = flags;
+        self
+    }
+
     /// As made on MS-DOS, with the attributes of there.
     pub(crate) fn on_dos(mut self) -> Self {
         self.system = 0;

@@ -1,8 +1,7 @@
-//! Finding the directory of a zip archive, before anything of it is taken into memory.
+//! Finding the directory of a zip archive, and reading it entry by entry.
 //!
-//! The reader of zip archives holds the whole directory, and looks for another one where the
-//! first does not hold. What is let through to it here has one directory, whose length and
-//! number of entries are known. Fields and signatures are those of PKWARE's APPNOTE.TXT 6.3.
+//! Nothing of it is taken into memory at once. What says where it is, how long it is and how many
+//! entries it has is compared with what is there.
 
 use std::{
     fs::File,
@@ -11,10 +10,11 @@ use std::{
     path::Path,
 };
 
-use zip::read::ArchiveOffset;
-
-use super::{limits::Tally, stage::damaged};
-use crate::{Error, Result};
+use super::entry::{At, Entry, HEADER, HEADER_BYTES};
+use crate::{
+    Error, Result,
+    archive::{limits::Tally, stage::damaged},
+};
 
 /// "end of central directory record", 4.3.16.
 const END: &[u8; 4] = b"PK\x05\x06";
@@ -25,13 +25,10 @@ const LOCATOR_BYTES: usize = 20;
 /// "zip64 end of central directory record", 4.3.14, in its version without extensible data.
 const END64: &[u8; 4] = b"PK\x06\x06";
 const END64_BYTES: usize = 56;
-/// "central directory header", 4.3.12.
-const HEADER: &[u8; 4] = b"PK\x01\x02";
-const HEADER_BYTES: usize = 46;
 /// "digital signature", 4.3.13: it may follow the last header.
 const SIGNATURE: &[u8; 4] = b"PK\x05\x05";
-/// The end is looked for where the longest comment lets it be, and the reader looks 4 further.
-const SEARCHED_BYTES: u64 = 65_535 + END_BYTES as u64 + 5;
+/// The end is looked for where the longest comment lets it be.
+const SEARCHED_BYTES: u64 = 65_535 + END_BYTES as u64;
 /// An ordinary directory of 100,000 entries takes a quarter of it.
 const MAX_DIRECTORY_BYTES: u64 = 64 * 1024 * 1024;
 const READ_BYTES: usize = 64 * 1024;
@@ -67,24 +64,47 @@ impl Directory {
                 reason: format!("its directory has more than {MAX_DIRECTORY_BYTES} bytes"),
             });
         }
-        let start = claims.end.checked_sub(claims.bytes);
-        let offset = start.and_then(|start| start.checked_sub(claims.start));
-        let (Some(start), Some(offset), true) = (start, offset, claims.one_disk) else {
+        let Some(start) = claims.start_in(file)? else {
             return Err(Error::bad_archive("its directory is not where it says"));
         };
         let found = Self {
             start,
             bytes: claims.bytes,
             entries: claims.entries,
-            offset,
+            offset: start - claims.start,
         };
         found.walk(file)?;
         Ok(found)
     }
 
-    /// For the reader: where to find it again, and nothing else.
-    pub(super) fn offset(&self) -> ArchiveOffset {
-        ArchiveOffset::Known(self.offset)
+    /// Where the archive begins in its file.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Reads the entries, one after the other.
+    pub(super) fn each(
+        &self,
+        file: &File,
+        mut work: impl FnMut(&Entry) -> Result<()>,
+    ) -> Result<()> {
+        let mut reader = BufReader::with_capacity(
+            READ_BYTES,
+            At {
+                file,
+                at: self.start,
+            },
+        );
+        let mut header = Vec::new();
+        for _ in 0..self.entries {
+            header.resize(HEADER_BYTES, 0);
+            reader.read_exact(&mut header).map_err(broken)?;
+            header.resize(HEADER_BYTES + rest_of(&header), 0);
+            let rest = &mut header[HEADER_BYTES..];
+            reader.read_exact(rest).map_err(broken)?;
+            work(&Entry::parse(&header)?)?;
+        }
+        Ok(())
     }
 
     /// Makes sure that it has as many entries as it says, and nothing behind them.
@@ -99,9 +119,7 @@ impl Directory {
                 return Err(miscounted(self.entries));
             }
             reader.read_exact(&mut header).map_err(broken)?;
-            // The lengths of the name, the extra fields and the comment.
-            let rest = [28, 30, 32].map(|at| u64::from(u16_at(&header, at)));
-            let rest: u64 = rest.iter().sum();
+            let rest = rest_of(&header) as u64;
             if !header.starts_with(HEADER) || left - fixed < rest {
                 return Err(miscounted(self.entries));
             }
@@ -117,6 +135,31 @@ impl Directory {
             return Ok(());
         }
         Err(miscounted(self.entries))
+    }
+}
+
+impl Claims {
+    /// Where the directory begins in the file: right before the end record, so that what stands
+    /// before the archive moves it; or else, as `unzip` has it, where it says, so that what
+    /// stands between the two, such as another end record, is passed over.
+    fn start_in(&self, file: &File) -> Result<Option<u64>> {
+        if !self.one_disk {
+            return Ok(None);
+        }
+        let moved = self.end.checked_sub(self.bytes);
+        let moved = moved.filter(|start| *start >= self.start);
+        let told = self.start.checked_add(self.bytes);
+        let told = told.filter(|end| *end <= self.end).map(|_| self.start);
+        for start in [moved, told].into_iter().flatten() {
+            let mut signature = [0; 4];
+            if self.entries > 0 {
+                file.read_exact_at(&mut signature, start).map_err(broken)?;
+            }
+            if self.entries == 0 || &signature == HEADER {
+                return Ok(Some(start));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -151,10 +194,9 @@ fn claims(file: &File, length: u64) -> Result<Claims> {
     let is_placeholder = placeholder.0 == u16::MAX.into()
         || placeholder.1 == u32::MAX.into()
         || placeholder.2 == u32::MAX.into();
-    // Where nothing is too large for it, the end record counts for the reader, which then looks
-    // for another one if the directory does not hold.
+    // Where nothing is too large for it, some readers take the one, and some the other.
     let same = placeholder == (large.entries, large.bytes, large.start);
-    if !is_placeholder && (!same || last_end(&tail[..at]).is_some()) {
+    if !is_placeholder && !same {
         return Err(Error::bad_archive("its end records do not say the same"));
     }
     Ok(large)
@@ -197,15 +239,21 @@ fn last_end(tail: &[u8]) -> Option<usize> {
     })
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
+/// How long the name, the extra fields and the comment behind a header are.
+fn rest_of(header: &[u8]) -> usize {
+    let lengths = [28, 30, 32].map(|at| usize::from(u16_at(header, at)));
+    lengths.iter().sum()
+}
+
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
