@@ -1,6 +1,7 @@
 //! The routers in process: what every route shares. e2e drives the same over real sockets.
 
 mod computer;
+mod files;
 mod process;
 
 use std::{

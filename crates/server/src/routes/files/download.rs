@@ -107,10 +107,7 @@ async fn send(app: &App, path: &str, options: PackOptions, kind: &'static str) -
 }
 
 /// The archive, and behind it what it does not have.
-fn frames(
-    packed: Packed,
-    dir: FsPath,
-) -> impl Stream<Item = browserd_files::Result<Frame<Bytes>>> {
+fn frames(packed: Packed, dir: FsPath) -> impl Stream<Item = browserd_files::Result<Frame<Bytes>>> {
     stream::unfold(Some(packed), move |packed| {
         let dir = dir.clone();
         async move {
@@ -133,9 +130,10 @@ fn trailers(omitted: &Omitted, dir: &FsPath) -> HeaderMap {
     if omitted.count == 0 {
         return trailers;
     }
-    let names = omitted.names.iter().map(|name| {
-        percent_encode(name.as_os_str().as_encoded_bytes(), IN_A_LIST).to_string()
-    });
+    let names = omitted
+        .names
+        .iter()
+        .map(|name| percent_encode(name.as_os_str().as_encoded_bytes(), IN_A_LIST).to_string());
     let names = names.collect::<Vec<_>>().join(",");
     tracing::warn!(count = omitted.count, %dir, %names, "an archive was sent without some entries");
     if let Ok(names) = HeaderValue::from_str(&names) {
