@@ -107,8 +107,8 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
-    /// The kernel's limit of inotify watches or instances is reached.
-    #[error("cannot watch {}: the kernel's limit of inotify watches is reached", .path.display())]
+    /// The kernel's limit of inotify watches or instances is reached, or that of directories.
+    #[error("cannot watch {}: the limit of inotify watches is reached", .path.display())]
     WatchLimit {
         /// The directory that could not be watched.
         path: PathBuf,

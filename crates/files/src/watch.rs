@@ -5,6 +5,7 @@
 //! pace, from any point that it still has.
 
 mod event;
+mod inotify;
 mod log;
 mod open;
 mod tree;
@@ -38,6 +39,8 @@ pub struct WatchLimits {
     pub watches: usize,
     /// So many events are kept for each.
     pub events: usize,
+    /// So many directories in each, of which all are known by name, with what is in them.
+    pub directories: usize,
     /// So many readers at once for each.
     pub readers: usize,
     /// So many of the kernel's events may wait for a watch's thread.
@@ -51,6 +54,7 @@ impl Default for WatchLimits {
         Self {
             watches: 64,
             events: 10_000,
+            directories: 100_000,
             readers: 256,
             // As many as the kernel's own queue holds.
             queued: 16_384,

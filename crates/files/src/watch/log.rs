@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc::SyncSender},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     event::{WatchEvent, WatchItem},
-    worker::Message,
+    inotify::Waker,
 };
 use crate::{Error, Result};
 
@@ -38,7 +38,7 @@ struct State {
     readers: usize,
     idle_since: Instant,
     /// Wakes the thread of the watch.
-    waker: Option<SyncSender<Message>>,
+    waker: Option<Waker>,
 }
 
 impl Log {
@@ -62,7 +62,7 @@ impl Log {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_waker(&self, waker: SyncSender<Message>) {
+    pub(super) fn set_waker(&self, waker: Waker) {
         self.lock().waker = Some(waker);
     }
 
@@ -82,9 +82,8 @@ impl Log {
         let mut state = self.lock();
         state.ended = true;
         state.broken = state.broken.take().or(broken);
-        // A full queue has the thread awake anyway.
         if let Some(waker) = state.waker.take() {
-            let _ = waker.try_send(Message::Wake);
+            waker.wake();
         }
         drop(state);
         self.changed.send_replace(());

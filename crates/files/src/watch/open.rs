@@ -4,21 +4,12 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, TrySendError},
-    },
+    sync::Arc,
 };
 
-use notify::{EventKind, event::ModifyKind};
-use rustix::fs::statfs;
+use rustix::{fs::statfs, io::Errno};
 
-use super::{
-    Place, WatchLimits, WatchOptions,
-    log::Log,
-    worker::{Message, Worker},
-};
+use super::{Place, WatchLimits, WatchOptions, inotify::Inotify, log::Log, worker::Worker};
 use crate::{Error, Result, error::Attempt};
 
 const ACTION: &str = "watch";
@@ -53,25 +44,13 @@ pub(super) fn open(
     place: Place,
 ) -> Result<()> {
     let root = Root::find(path)?;
-    let (sender, messages) = mpsc::sync_channel(limits.queued);
-    let overflow = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&overflow);
-    log.set_waker(sender.clone());
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.as_ref().is_ok_and(is_noise) {
-            return;
-        }
-        // The thread waits for this one whenever it adds a directory: this one must not wait.
-        if let Err(TrySendError::Full(_)) = sender.try_send(Message::Change(event)) {
-            flag.store(true, Ordering::Release);
-        }
-    });
-    let watcher = watcher.map_err(|error| watch_error(path, error))?;
-    let mut worker = Worker::new(root, options.recursive, watcher, log, overflow);
+    let inotify = Inotify::open().map_err(|errno| watch_error(path, errno))?;
+    log.set_waker(inotify.waker());
+    let mut worker = Worker::new(root, options.recursive, inotify, log, limits);
     worker.learn()?;
     let thread = std::thread::Builder::new().name("watch".to_owned());
     let run = move || {
-        worker.run(&messages, limits.idle);
+        worker.run();
         place.leave();
     };
     thread
@@ -112,32 +91,12 @@ impl Root {
     }
 }
 
-/// Opening, closing and changed permissions are not told of.
-fn is_noise(event: &notify::Event) -> bool {
-    !event.need_rescan()
-        && matches!(
-            event.kind,
-            EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_))
-        )
-}
-
-pub(super) fn watch_error(path: &Path, error: notify::Error) -> Error {
-    use notify::ErrorKind;
-    let limit = || Error::WatchLimit {
-        path: path.to_owned(),
-    };
-    match error.kind {
-        ErrorKind::MaxFilesWatch => limit(),
-        // No inotify instance is left, of which a user has 128.
-        ErrorKind::Io(error) if error.raw_os_error() == Some(EMFILE) => limit(),
-        ErrorKind::Io(error) => Error::os(ACTION, path, error),
-        ErrorKind::PathNotFound => Error::os(ACTION, path, rustix::io::Errno::NOENT),
-        other => Error::os(
-            ACTION,
-            path,
-            std::io::Error::other(notify::Error::new(other)),
-        ),
+pub(super) fn watch_error(path: &Path, errno: Errno) -> Error {
+    match errno {
+        // No watch is left, or no instance, of which a user has 128.
+        Errno::NOSPC | Errno::MFILE => Error::WatchLimit {
+            path: path.to_owned(),
+        },
+        other => Error::os(ACTION, path, other),
     }
 }
-
-const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();

@@ -9,6 +9,8 @@ use std::{
     time::SystemTime,
 };
 
+use super::inotify::Wd;
+
 /// What is known of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
@@ -28,77 +30,129 @@ impl Known {
     }
 }
 
+/// No watch of the kernel's, which counts from 1.
+const NONE: Wd = -1;
+
+/// A watched directory.
+#[derive(Debug)]
+struct Dir {
+    wd: Wd,
+    names: HashMap<OsString, Known>,
+}
+
 /// The watched directories and what is in them. Paths are relative to the watch's own.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    dirs: BTreeMap<PathBuf, HashMap<OsString, Known>>,
+    dirs: BTreeMap<PathBuf, Dir>,
+    /// Where the directory is that the kernel tells of.
+    paths: HashMap<Wd, PathBuf>,
+}
+
+/// An entry that was taken out of the tree, with all that is below it.
+#[derive(Debug)]
+pub(super) struct Subtree {
+    pub(super) known: Known,
+    /// By their paths in it, an outer one before what is in it.
+    dirs: Vec<(PathBuf, Dir)>,
+}
+
+impl Subtree {
+    /// What the kernel calls the directories in it.
+    pub(super) fn wds(&self) -> impl Iterator<Item = Wd> {
+        let wds = self.dirs.iter().map(|(_, dir)| dir.wd);
+        wds.filter(|wd| *wd != NONE)
+    }
 }
 
 impl Tree {
-    /// Whether a directory is watched.
-    pub(super) fn watches(&self, dir: &Path) -> bool {
-        self.dirs.contains_key(dir)
+    /// How many directories are watched.
+    pub(super) fn len(&self) -> usize {
+        self.dirs.len()
     }
 
-    /// Notes that a directory is watched.
-    pub(super) fn add_dir(&mut self, dir: &Path) {
-        self.dirs.entry(dir.to_owned()).or_default();
+    /// Where a directory is that the kernel tells of.
+    pub(super) fn path(&self, wd: Wd) -> Option<&Path> {
+        self.paths.get(&wd).map(PathBuf::as_path)
+    }
+
+    /// Notes that a directory is watched. Returns what stood there for another one before.
+    pub(super) fn add_dir(&mut self, path: &Path, wd: Wd) -> Option<Wd> {
+        let dir = self.dirs.entry(path.to_owned()).or_insert_with(|| Dir {
+            wd,
+            names: HashMap::new(),
+        });
+        let before = std::mem::replace(&mut dir.wd, wd);
+        if before != wd {
+            self.paths.remove(&before);
+        }
+        self.paths.insert(wd, path.to_owned());
+        (before != wd).then_some(before)
     }
 
     pub(super) fn get(&self, path: &Path) -> Option<Known> {
         let (dir, name) = split(path)?;
-        self.dirs.get(dir)?.get(name).copied()
+        self.dirs.get(dir)?.names.get(name).copied()
     }
 
     pub(super) fn insert(&mut self, path: &Path, known: Known) {
         if let Some((dir, name)) = split(path)
-            && let Some(names) = self.dirs.get_mut(dir)
+            && let Some(dir) = self.dirs.get_mut(dir)
         {
-            names.insert(name.to_owned(), known);
+            dir.names.insert(name.to_owned(), known);
         }
     }
 
-    /// Forgets an entry, and all that is below it.
-    pub(super) fn remove(&mut self, path: &Path) -> Option<Known> {
+    /// Takes an entry out, and all that is below it.
+    pub(super) fn take(&mut self, path: &Path) -> Option<Subtree> {
         let (dir, name) = split(path)?;
-        let known = self.dirs.get_mut(dir)?.remove(name)?;
-        if known.is_dir {
-            for dir in self.below(path) {
-                self.dirs.remove(&dir);
+        let known = self.dirs.get_mut(dir)?.names.remove(name)?;
+        let below = if known.is_dir {
+            self.below(path)
+        } else {
+            Vec::new()
+        };
+        let mut dirs = Vec::with_capacity(below.len());
+        for path_below in below {
+            if let Some(mut dir) = self.dirs.remove(&path_below) {
+                // It may have been found elsewhere already.
+                if self.paths.get(&dir.wd) == Some(&path_below) {
+                    self.paths.remove(&dir.wd);
+                } else {
+                    dir.wd = NONE;
+                }
+                let inner = path_below.strip_prefix(path).unwrap_or(&path_below);
+                dirs.push((inner.to_owned(), dir));
             }
         }
-        Some(known)
+        Some(Subtree { known, dirs })
     }
 
-    /// Moves an entry and all that is below it. Returns the directories that were moved, by their
-    /// new paths, an outer one before what is in it.
-    pub(super) fn rename(&mut self, from: &Path, to: &Path, known: Known) -> Vec<PathBuf> {
-        self.remove(to);
-        let below = self.below(from);
-        let mut moved = Vec::with_capacity(below.len());
-        for dir in below {
-            let names = self.dirs.remove(&dir);
-            let inner = dir.strip_prefix(from).unwrap_or(&dir);
+    /// Puts an entry at a path, with all that is below it. Returns the directories of which the
+    /// kernel tells nothing by now.
+    pub(super) fn put(&mut self, path: &Path, subtree: Subtree) -> Vec<PathBuf> {
+        let mut unwatched = Vec::new();
+        self.insert(path, subtree.known);
+        for (inner, dir) in subtree.dirs {
             let path = if inner.as_os_str().is_empty() {
-                to.to_owned()
+                path.to_owned()
             } else {
-                to.join(inner)
+                path.join(inner)
             };
-            if let Some(names) = names {
-                self.dirs.insert(path.clone(), names);
-                moved.push(path);
+            if dir.wd == NONE {
+                unwatched.push(path.clone());
+            } else {
+                self.paths.insert(dir.wd, path.clone());
             }
+            self.dirs.insert(path, dir);
         }
-        self.remove(from);
-        self.insert(to, known);
-        moved
+        unwatched
     }
 
     /// The names in a directory.
     pub(super) fn names(&self, dir: &Path) -> Vec<OsString> {
         self.dirs
             .get(dir)
-            .map(|names| names.keys().cloned().collect())
+            .map(|dir| dir.names.keys().cloned().collect())
             .unwrap_or_default()
     }
 
@@ -132,10 +186,10 @@ mod tests {
 
     fn tree(dirs: &[&str]) -> Tree {
         let mut tree = Tree::default();
-        tree.add_dir(Path::new(""));
-        for dir in dirs {
+        tree.add_dir(Path::new(""), 0);
+        for (wd, dir) in (1..).zip(dirs) {
             tree.insert(Path::new(dir), DIR);
-            tree.add_dir(Path::new(dir));
+            tree.add_dir(Path::new(dir), wd);
         }
         tree
     }
@@ -144,29 +198,41 @@ mod tests {
     fn a_directory_goes_with_all_below_it_and_nothing_else() {
         let mut tree = tree(&["a", "a/b", "a/b/c", "a.b", "ab"]);
         tree.insert(Path::new("a/b/file"), FILE);
-        assert_eq!(tree.remove(Path::new("a")), Some(DIR));
-        assert_eq!(tree.remove(Path::new("a")), None);
-        for (dir, there) in [
-            ("", true),
-            ("a", false),
-            ("a/b/c", false),
-            ("a.b", true),
-            ("ab", true),
+        let taken = tree.take(Path::new("a")).unwrap();
+        assert_eq!(taken.known, DIR);
+        assert_eq!(taken.wds().collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(tree.take(Path::new("a")).is_none());
+        for (wd, path) in [
+            (0, Some("")),
+            (1, None),
+            (3, None),
+            (4, Some("a.b")),
+            (5, Some("ab")),
         ] {
-            assert_eq!(tree.watches(Path::new(dir)), there, "{dir}");
+            assert_eq!(tree.path(wd), path.map(Path::new), "{wd}");
         }
         assert_eq!(tree.get(Path::new("a/b/file")), None);
+        assert_eq!(tree.len(), 3);
     }
 
     #[test]
-    fn a_renamed_directory_takes_what_is_in_it_along() {
+    fn a_directory_takes_what_is_in_it_along() {
         let mut tree = tree(&["a", "a/b", "x"]);
         tree.insert(Path::new("a/b/file"), FILE);
-        let moved = tree.rename(Path::new("a"), Path::new("x/y"), DIR);
-        assert_eq!(moved, [Path::new("x/y"), Path::new("x/y/b")]);
+        let taken = tree.take(Path::new("a")).unwrap();
+        tree.put(Path::new("x/y"), taken);
+        assert_eq!(tree.path(1), Some(Path::new("x/y")));
+        assert_eq!(tree.path(2), Some(Path::new("x/y/b")));
         assert_eq!(tree.get(Path::new("x/y/b/file")), Some(FILE));
         assert_eq!(tree.get(Path::new("x/y")), Some(DIR));
         assert_eq!(tree.get(Path::new("a")), None);
-        assert!(!tree.watches(Path::new("a/b")));
+    }
+
+    #[test]
+    fn another_directory_at_a_path_takes_its_place() {
+        let mut tree = tree(&["a"]);
+        assert_eq!(tree.add_dir(Path::new("a"), 1), None);
+        assert_eq!(tree.add_dir(Path::new("a"), 9), Some(1));
+        assert_eq!((tree.path(1), tree.path(9)), (None, Some(Path::new("a"))));
     }
 }

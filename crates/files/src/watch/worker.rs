@@ -6,25 +6,23 @@ mod scan;
 use std::{
     fs::Metadata,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use notify::RecommendedWatcher;
+use rustix::fs::inotify::ReadFlags;
 
 use super::{
+    WatchLimits,
     event::{ChangeKind, WatchEvent},
+    inotify::{Inotify, Raw},
     log::Log,
     open::Root,
-    tree::{Known, Tree},
+    tree::{Known, Subtree, Tree},
 };
-use crate::{Result, path::name_of, temp::is_temporary};
+use crate::{Result, error::Attempt, path::name_of, temp::is_temporary};
 
-/// So many events are looked at together, so that many writes to one file become one.
+/// So many events are looked at together.
 const BATCH: usize = 4096;
 /// How often the thread looks whether anyone reads.
 const IDLE_CHECK: Duration = Duration::from_secs(30);
@@ -32,22 +30,25 @@ const IDLE_CHECK: Duration = Duration::from_secs(30);
 /// the one that reads the events has to wait for a processor in between. A half that is alone for
 /// so long stays alone: the other side is not watched.
 const OTHER_HALF: Duration = Duration::from_millis(200);
-
-/// What the thread is woken by.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// The kernel told something.
-    Change(notify::Result<notify::Event>),
-    /// Something is to be looked at.
-    Wake,
-}
+/// So many first halves wait for their second. More come where many threads rename at once.
+const MAX_DEPARTURES: usize = 64;
 
 /// The first half of a rename.
 #[derive(Debug)]
 struct Departure {
     /// What pairs it with the second.
-    cookie: usize,
+    cookie: u32,
     path: PathBuf,
+    since: Instant,
+}
+
+/// What stood where a rename led to. Where the two were exchanged, its own rename comes next.
+#[derive(Debug)]
+struct Displaced {
+    at: PathBuf,
+    /// Where what displaced it came from.
+    by: PathBuf,
+    subtree: Subtree,
     since: Instant,
 }
 
@@ -55,91 +56,110 @@ struct Departure {
 pub(super) struct Worker {
     root: Root,
     recursive: bool,
-    watcher: RecommendedWatcher,
+    inotify: Inotify,
     log: Arc<Log>,
-    overflow: Arc<AtomicBool>,
+    limits: WatchLimits,
     tree: Tree,
-    departure: Option<Departure>,
+    departures: Vec<Departure>,
+    displaced: Option<Displaced>,
 }
 
 impl Worker {
     pub(super) fn new(
         root: Root,
         recursive: bool,
-        watcher: RecommendedWatcher,
+        inotify: Inotify,
         log: Arc<Log>,
-        overflow: Arc<AtomicBool>,
+        limits: WatchLimits,
     ) -> Self {
         Self {
             recursive: recursive && root.only.is_none(),
             root,
-            watcher,
+            inotify,
             log,
-            overflow,
+            limits,
             tree: Tree::default(),
-            departure: None,
+            departures: Vec::new(),
+            displaced: None,
         }
     }
 
     /// Works until the watch ends.
-    pub(super) fn run(mut self, messages: &Receiver<Message>, idle: Duration) {
+    pub(super) fn run(mut self) {
         let mut batch = Vec::new();
         while !self.log.has_ended() {
+            let idle = self.limits.idle;
             if self.log.idle().is_some_and(|now| now >= idle) {
                 self.log.end(None);
                 return;
             }
-            match messages.recv_timeout(self.patience(idle)) {
-                Ok(message) => batch.push(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            batch.extend(messages.try_iter().take(BATCH));
-            if let Err(error) = self.digest(&mut batch, messages) {
+            if let Err(error) = self.turn(&mut batch) {
                 self.log.end(Some(error.to_string()));
             }
         }
     }
 
-    fn patience(&self, idle: Duration) -> Duration {
-        let half = self.departure.as_ref();
-        half.map_or_else(
-            || IDLE_CHECK.min(idle),
-            |half| OTHER_HALF.saturating_sub(half.since.elapsed()),
+    fn turn(&mut self, batch: &mut Vec<Raw>) -> Result<()> {
+        let read = self.inotify.wait(self.patience());
+        let read = read.and_then(|()| self.inotify.read(BATCH, batch));
+        read.attempt("read the changes of", &self.root.shown)?;
+        self.digest(batch)
+    }
+
+    fn patience(&self) -> Duration {
+        let since = self.departures.iter().map(|half| half.since);
+        let oldest = since.chain(self.displaced.iter().map(|it| it.since)).min();
+        oldest.map_or_else(
+            || IDLE_CHECK.min(self.limits.idle),
+            |since| OTHER_HALF.saturating_sub(since.elapsed()),
         )
     }
 
-    fn digest(&mut self, batch: &mut Vec<Message>, messages: &Receiver<Message>) -> Result<()> {
-        let lost = self.overflow.swap(false, Ordering::AcqRel);
-        if lost || batch.iter().any(is_loss) {
-            // What waits is older than what a look finds.
-            batch.clear();
-            messages.try_iter().for_each(drop);
-            self.overflow.store(false, Ordering::Release);
-            self.departure = None;
-            self.log.push(None);
-            return self.scan_again();
+    fn digest(&mut self, batch: &mut Vec<Raw>) -> Result<()> {
+        let overflow = |event: &Raw| event.what.contains(ReadFlags::QUEUE_OVERFLOW);
+        if batch.iter().any(overflow) || self.inotify.is_behind(self.limits.queued) {
+            return self.start_over(batch);
         }
-        let mut events = batch.drain(..).peekable();
-        let mut changes = Vec::new();
-        while let Some(message) = events.next() {
-            let Message::Change(Ok(event)) = message else {
-                continue;
-            };
-            let again = matches!(events.peek(), Some(Message::Change(Ok(next))) if *next == event);
-            if !again {
-                changes.push(event);
-            }
-        }
-        drop(events);
-        for event in changes {
+        for event in batch.drain(..) {
             self.change(&event)?;
         }
-        let alone = |half: &mut Departure| half.since.elapsed() >= OTHER_HALF;
-        if let Some(half) = self.departure.take_if(alone) {
+        let is_alone = |since: Instant| since.elapsed() >= OTHER_HALF;
+        let alone = self.departures.extract_if(.., |half| is_alone(half.since));
+        for half in alone.collect::<Vec<_>>() {
             self.left(&half.path);
         }
+        if let Some(displaced) = self.displaced.take_if(|it| is_alone(it.since)) {
+            self.forget(&displaced.subtree);
+        }
         Ok(())
+    }
+
+    /// Events were lost: what waits is older than what a look finds.
+    fn start_over(&mut self, batch: &mut Vec<Raw>) -> Result<()> {
+        loop {
+            batch.clear();
+            let read = self.inotify.read(BATCH, batch);
+            read.attempt("read the changes of", &self.root.shown)?;
+            if batch.is_empty() {
+                break;
+            }
+        }
+        self.departures.clear();
+        if let Some(displaced) = self.displaced.take() {
+            self.forget(&displaced.subtree);
+        }
+        self.log.push(None);
+        self.scan_again()
+    }
+
+    /// Watches what is gone no longer.
+    fn forget(&self, subtree: &Subtree) {
+        for wd in subtree.wds() {
+            // It may be elsewhere by now.
+            if self.tree.path(wd).is_none() {
+                self.inotify.unwatch(wd);
+            }
+        }
     }
 
     /// Whether a path is one of those that are told of.
@@ -195,14 +215,5 @@ impl Worker {
             self.root.shown.join(path)
         };
         path.to_string_lossy().into_owned()
-    }
-}
-
-/// Whether the kernel dropped events, or could not be read.
-fn is_loss(message: &Message) -> bool {
-    match message {
-        Message::Change(Ok(event)) => event.need_rescan(),
-        Message::Change(Err(_)) => true,
-        Message::Wake => false,
     }
 }

@@ -1,5 +1,6 @@
 //! Watches tell what happens, once, and say so where they cannot.
 
+mod places;
 mod readers;
 mod recursion;
 

@@ -1,64 +1,56 @@
 //! What each of the kernel's events means.
 
-use std::{path::Path, time::Instant};
+use std::{fs::Metadata, path::Path, time::Instant};
 
-use notify::{
-    Event, EventKind,
-    event::{CreateKind, ModifyKind, RenameMode},
-};
+use rustix::fs::inotify::ReadFlags;
 
-use super::{Departure, Worker};
+use super::{Departure, Displaced, MAX_DEPARTURES, Worker};
 use crate::{
     Result,
     path::name_of,
     temp::is_temporary,
-    watch::{event::ChangeKind, tree::Known},
+    watch::{event::ChangeKind, inotify::Raw, tree::Known},
 };
 
 impl Worker {
-    pub(super) fn change(&mut self, event: &Event) -> Result<()> {
-        let path = event.paths.first();
-        let Some(path) = path.and_then(|path| path.strip_prefix(&self.root.real).ok()) else {
+    pub(super) fn change(&mut self, event: &Raw) -> Result<()> {
+        // One of a directory that has left, or that another one has replaced.
+        let Some(dir) = self.tree.path(event.wd) else {
             return Ok(());
         };
-        if path.as_os_str().is_empty() {
-            self.root_change(event.kind);
+        let what = event.what;
+        let Some(name) = &event.name else {
+            if dir.as_os_str().is_empty() {
+                self.root_change(what);
+            }
             return Ok(());
-        }
-        // An event of a directory that has left, or has another name by now.
-        if !self
-            .tree
-            .watches(path.parent().unwrap_or_else(|| Path::new("")))
-        {
-            return Ok(());
-        }
-        match event.kind {
-            EventKind::Create(kind) => self.came(path, kind == CreateKind::Folder),
-            EventKind::Modify(ModifyKind::Data(_)) => self.wrote(path),
-            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
-                // One without a cookie is told by the directory itself as well as by its parent.
-                if let Some(cookie) = event.tracker() {
-                    self.departs(path, cookie);
-                }
-                Ok(())
+        };
+        let path = dir.join(name);
+        if what.contains(ReadFlags::CREATE) {
+            self.came(&path, what.contains(ReadFlags::ISDIR))
+        } else if what.contains(ReadFlags::MODIFY) {
+            self.wrote(&path)
+        } else if what.contains(ReadFlags::MOVED_FROM) {
+            self.departs(&path, event.cookie);
+            Ok(())
+        } else if what.contains(ReadFlags::MOVED_TO) {
+            self.arrives(&path, event.cookie)
+        } else {
+            if what.contains(ReadFlags::DELETE) {
+                self.went(&path);
             }
-            EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
-                self.arrives(path, event.tracker())
-            }
-            EventKind::Remove(_) => {
-                self.went(path);
-                Ok(())
-            }
-            _ => Ok(()),
+            Ok(())
         }
     }
 
     /// The watched directory itself is gone, or is elsewhere.
-    fn root_change(&mut self, kind: EventKind) {
-        let kind = match kind {
-            EventKind::Remove(_) => ChangeKind::Delete,
-            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => ChangeKind::Rename,
-            _ => return,
+    fn root_change(&mut self, what: ReadFlags) {
+        let kind = if what.intersects(ReadFlags::DELETE_SELF | ReadFlags::UNMOUNT) {
+            ChangeKind::Delete
+        } else if what.contains(ReadFlags::MOVE_SELF) {
+            ChangeKind::Rename
+        } else {
+            return;
         };
         if self.root.only.is_none() {
             let known = Known {
@@ -109,68 +101,104 @@ impl Worker {
         }
     }
 
-    fn went(&mut self, path: &Path) {
-        if let Some(known) = self.tree.remove(path) {
-            self.tell(ChangeKind::Delete, path, known, None);
+    pub(super) fn went(&mut self, path: &Path) {
+        if let Some(subtree) = self.tree.take(path) {
+            self.tell(ChangeKind::Delete, path, subtree.known, None);
+            self.forget(&subtree);
         }
     }
 
-    fn departs(&mut self, path: &Path, cookie: usize) {
-        let half = Departure {
+    fn departs(&mut self, path: &Path, cookie: u32) {
+        if self.departures.len() >= MAX_DEPARTURES {
+            let oldest = self.departures.remove(0);
+            self.left(&oldest.path);
+        }
+        self.departures.push(Departure {
             cookie,
             path: path.to_owned(),
             since: Instant::now(),
-        };
-        if let Some(other) = self.departure.replace(half) {
-            self.left(&other.path);
-        }
+        });
     }
 
     /// An entry was moved to where nobody looks.
     pub(super) fn left(&mut self, path: &Path) {
-        if let Some(known) = self.tree.remove(path) {
-            self.tell(ChangeKind::Rename, path, known, None);
+        if let Some(subtree) = self.tree.take(path) {
+            self.tell(ChangeKind::Rename, path, subtree.known, None);
+            self.forget(&subtree);
         }
     }
 
-    fn arrives(&mut self, path: &Path, cookie: Option<usize>) -> Result<()> {
-        let pair = |half: &mut Departure| Some(half.cookie) == cookie;
-        let from = self.departure.take_if(pair).map(|half| half.path);
-        let known = from.as_ref().and_then(|from| self.tree.get(from));
-        match (from, known) {
-            (Some(from), Some(known)) => self.renamed(&from, path, known),
+    fn arrives(&mut self, path: &Path, cookie: u32) -> Result<()> {
+        let half = self.departures.iter().position(|it| it.cookie == cookie);
+        let from = half.map(|at| self.departures.remove(at).path);
+        match from {
+            Some(from) if self.tree.get(&from).is_some() => self.renamed(&from, path),
             // From elsewhere, or a temporary name: it may be new or have new content.
             _ if !self.is_meant(path) => Ok(()),
             _ => self.replaced(path),
         }
     }
 
-    fn renamed(&mut self, from: &Path, to: &Path, known: Known) -> Result<()> {
+    fn renamed(&mut self, from: &Path, to: &Path) -> Result<()> {
         if is_temporary(name_of(to)) {
             self.went(from);
             return Ok(());
         }
+        let is_other_half = |it: &mut Displaced| it.at == from && it.by == to;
+        let displaced = self.displaced.take_if(is_other_half);
+        // In an exchange there is something at both ends.
+        let exchanged = displaced.filter(|_| self.look(from).is_some());
+        let moved = match exchanged {
+            Some(displaced) => Some(displaced.subtree),
+            None => self.tree.take(from),
+        };
+        let Some(mut moved) = moved else {
+            return Ok(());
+        };
         let now = self.look(to);
-        self.tell_rename(from, to, known, now.as_ref());
+        self.tell_rename(from, to, moved.known, now.as_ref());
         if !self.is_meant(to) {
-            self.tree.remove(from);
+            self.forget(&moved);
             return Ok(());
         }
-        let known = now.as_ref().map_or(known, Known::of);
-        for dir in self.tree.rename(from, to, known) {
-            // The kernel's watch is bound to the old name.
-            self.adopt(&dir)?;
+        self.displace(from, to);
+        moved.known = now.as_ref().map_or(moved.known, Known::of);
+        let is_dir = moved.known.is_dir;
+        for dir in self.tree.put(to, moved) {
+            self.place_watch(&dir, false)?;
+        }
+        if is_dir && self.recursive {
+            // It may have been renamed before its watch took hold.
+            self.adopt(to)?;
         }
         Ok(())
     }
 
+    /// Sets aside what stood where something is moved to.
+    fn displace(&mut self, by: &Path, at: &Path) {
+        let Some(subtree) = self.tree.take(at) else {
+            return;
+        };
+        let displaced = Displaced {
+            at: at.to_owned(),
+            by: by.to_owned(),
+            subtree,
+            since: Instant::now(),
+        };
+        if let Some(before) = self.displaced.replace(displaced) {
+            self.forget(&before.subtree);
+        }
+    }
+
     fn replaced(&mut self, path: &Path) -> Result<()> {
         let now = self.look(path);
-        let is_dir = now.as_ref().is_some_and(std::fs::Metadata::is_dir);
+        let is_dir = now.as_ref().is_some_and(Metadata::is_dir);
         match self.tree.get(path) {
             Some(old) if !old.is_dir && !is_dir => self.wrote(path),
             _ => {
-                self.tree.remove(path);
+                if let Some(subtree) = self.tree.take(path) {
+                    self.forget(&subtree);
+                }
                 self.came(path, is_dir)
             }
         }

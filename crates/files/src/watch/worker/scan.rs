@@ -2,15 +2,15 @@
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
-use notify::{RecursiveMode, Watcher};
+use rustix::io::Errno;
 
 use super::Worker;
 use crate::{
-    Result,
+    Error, Result,
     watch::{event::ChangeKind, open::watch_error, tree::Known},
 };
 
@@ -72,10 +72,8 @@ impl Worker {
                 .collect();
             for name in self.tree.names(&dir) {
                 let path = dir.join(&name);
-                if !there.contains(&name)
-                    && let Some(known) = self.tree.remove(&path)
-                {
-                    self.tell(ChangeKind::Delete, &path, known, None);
+                if !there.contains(&name) {
+                    self.went(&path);
                 }
             }
             for (path, known) in entries {
@@ -96,9 +94,8 @@ impl Worker {
         let now = self.look(path);
         let kind = match old {
             Some(old) if old.is_dir == known.is_dir => ChangeKind::Write,
-            Some(old) => {
-                self.tree.remove(path);
-                self.tell(ChangeKind::Delete, path, old, None);
+            Some(_) => {
+                self.went(path);
                 ChangeKind::Create
             }
             None => ChangeKind::Create,
@@ -108,15 +105,21 @@ impl Worker {
     }
 
     /// Returns whether the directory is watched now: one that is gone or closed is not.
-    fn place_watch(&mut self, dir: &Path, needed: bool) -> Result<bool> {
+    pub(super) fn place_watch(&mut self, dir: &Path, needed: bool) -> Result<bool> {
         let real = self.real(dir);
-        match self.watcher.watch(&real, RecursiveMode::NonRecursive) {
-            Ok(()) => {
-                self.tree.add_dir(dir);
+        if self.tree.len() > self.limits.directories {
+            return Err(Error::WatchLimit { path: real });
+        }
+        match self.inotify.watch(&real) {
+            Ok(wd) => {
+                let before = self.tree.add_dir(dir, wd);
+                if let Some(before) = before.filter(|wd| self.tree.path(*wd).is_none()) {
+                    self.inotify.unwatch(before);
+                }
                 Ok(true)
             }
-            Err(error) if !needed && is_passing(&error) => Ok(false),
-            Err(error) => Err(watch_error(&real, error)),
+            Err(errno) if !needed && is_passing(errno) => Ok(false),
+            Err(errno) => Err(watch_error(&real, errno)),
         }
     }
 
@@ -136,15 +139,9 @@ impl Worker {
 }
 
 /// Whether the directory just went, or may not be looked into.
-fn is_passing(error: &notify::Error) -> bool {
-    match &error.kind {
-        notify::ErrorKind::PathNotFound => true,
-        notify::ErrorKind::Io(error) => matches!(
-            error.kind(),
-            io::ErrorKind::NotFound
-                | io::ErrorKind::NotADirectory
-                | io::ErrorKind::PermissionDenied
-        ),
-        _ => false,
-    }
+fn is_passing(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM
+    )
 }
