@@ -158,6 +158,13 @@ pub(crate) struct ProcessBounds {
     /// Folder for the rest of them; the files in it have no names
     #[arg(long, env = "PROCESS_OUTPUT_DIR", default_value = "/tmp")]
     pub(crate) process_output_dir: PathBuf,
+    /// Bytes that those files take together
+    #[arg(long, env = "PROCESS_OUTPUT_DISK_BYTES", default_value = "4294967296", value_parser = parse::size)]
+    pub(crate) process_output_disk_bytes: u64,
+    /// Bytes that requests hold in memory together: output of executed commands, at four times its
+    /// length, until the answer is sent. What is beyond is cut out of the output
+    #[arg(long, env = "REQUEST_MEMORY_BYTES", default_value = "536870912", value_parser = parse::size)]
+    pub(crate) request_memory_bytes: u64,
 }
 
 /// The machine around the browser.

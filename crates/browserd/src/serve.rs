@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use browserd_budget::Budget;
 use browserd_devtools::upstream::{self, Source};
 use browserd_display::{Desktop, Display};
 use browserd_files::{self as files, ArchiveLimits, Files, WatchLimits};
@@ -139,6 +140,8 @@ fn process_config(settings: &Serve, environment: Environment) -> process::Config
         output_bytes: bounds.process_output_bytes,
         output_memory_bytes: bounds.process_output_memory_bytes,
         output_dir: bounds.process_output_dir.clone(),
+        output_disk: Budget::new(bounds.process_output_disk_bytes),
+        request_memory: Budget::new(bounds.request_memory_bytes),
         exec_output_bytes: bounds.exec_output_bytes,
         stop_within: shutdown::PROCESSES,
         ..process::Config::new(environment)

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use browserd_budget::Budget;
+
 use crate::{Environment, Switch};
 
 /// The argument with which a program of ours is started to become another user.
@@ -34,6 +36,11 @@ pub struct Config {
     pub output_memory_bytes: usize,
     /// Where the rest of it is kept, in unlinked files.
     pub output_dir: PathBuf,
+    /// What those files take together at most. At its end, output is kept in memory only, in its
+    /// bounds, and the rest is told as a gap. A process that is forgotten gives back its part.
+    pub output_disk: Budget,
+    /// What requests hold in memory, as far as it is counted: output of executed commands.
+    pub request_memory: Budget,
     /// Output kept of one stream of an executed command, in bytes, in memory.
     pub exec_output_bytes: usize,
     /// How long an exited process stays visible.
@@ -64,6 +71,8 @@ impl Config {
             output_bytes: 64 * 1024 * 1024,
             output_memory_bytes: 1024 * 1024,
             output_dir: PathBuf::from("/tmp"),
+            output_disk: Budget::new(4 << 30),
+            request_memory: Budget::new(512 << 20),
             exec_output_bytes: 64 * 1024 * 1024,
             retention: Duration::from_secs(600),
             retained: 1_000,

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use browserd_budget::Share;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::{Instant, timeout as before_deadline};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +65,9 @@ pub struct Outcome {
     pub took: Duration,
     /// It was terminated because its time was over.
     pub timed_out: bool,
+    /// What its output takes of [`Config::request_memory`], to be kept as long as any form of it
+    /// is in memory.
+    pub held: Vec<Share>,
 }
 
 impl Outcome {
@@ -75,6 +79,7 @@ impl Outcome {
             stderr: Captured::default(),
             took,
             timed_out: true,
+            held: Vec::new(),
         }
     }
 }
@@ -138,8 +143,9 @@ impl Handle {
             return Ok(Outcome::never_ran(asked.elapsed()));
         };
         let (child, slot) = launched?;
-        let captures = [Capture::new(limit), Capture::new(limit)];
-        let sink = Sink::Capture(Mutex::new(Some(captures)));
+        let memory = &self.shared.config.request_memory;
+        let both = [(); 2].map(|()| Capture::new(limit, memory));
+        let sink = Sink::Capture(Mutex::new(Some(both)));
         let mut started = self.start(child, slot, sink, timeout)?;
         if let Some((end, bytes)) = started.stdin.take().zip(stdin) {
             started.run.feed = Some((end, bytes));
@@ -158,15 +164,18 @@ impl Handle {
             exit,
             took,
             timed_out,
-            captured: [stdout, stderr],
+            captured,
             ..
         } = ended;
+        let (captured, held): (Vec<_>, Vec<_>) = captured.into_iter().flatten().unzip();
+        let mut captured = captured.into_iter();
         Ok(Outcome {
             exit,
-            stdout,
-            stderr,
+            stdout: captured.next().unwrap_or_default(),
+            stderr: captured.next().unwrap_or_default(),
             took,
             timed_out,
+            held,
         })
     }
 
@@ -272,6 +281,7 @@ impl Handle {
             memory: config.output_memory_bytes.min(capacity),
             block: BLOCK_BYTES,
             directory: config.output_dir.clone(),
+            disk: config.output_disk.clone(),
             readers: config.max_streams,
         }
     }

@@ -31,6 +31,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use browserd_budget::Budget;
 use tokio::sync::{Mutex as Turn, watch};
 
 use log::Log;
@@ -124,6 +125,8 @@ pub(crate) struct Limits {
     pub(crate) block: usize,
     /// Where the file is made.
     pub(crate) directory: PathBuf,
+    /// What the files of all outputs take together at most.
+    pub(crate) disk: Budget,
     /// Readers at once.
     pub(crate) readers: usize,
 }

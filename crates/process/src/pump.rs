@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use browserd_budget::Share;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -46,20 +47,17 @@ impl Sink {
     }
 
     /// Ends it: what comes later is dropped. Returns what was captured.
-    pub(crate) fn end(&self) -> [Captured; 2] {
+    pub(crate) fn end(&self) -> Option<[(Captured, Share); 2]> {
         match self {
             Self::Output(writer) => {
                 writer.end();
-                Default::default()
+                None
             }
             Self::Capture(captures) => {
-                let captures = captures
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take();
-                captures
-                    .map(|both| both.map(Capture::finish))
-                    .unwrap_or_default()
+                let mut captures = captures.lock().unwrap_or_else(PoisonError::into_inner);
+                let both = captures.take();
+                drop(captures);
+                both.map(|both| both.map(Capture::finish))
             }
         }
     }

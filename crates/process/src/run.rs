@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use browserd_budget::Share;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -96,7 +97,8 @@ pub(crate) struct Ended {
     pub(crate) exited_at: SystemTime,
     pub(crate) took: Duration,
     pub(crate) timed_out: bool,
-    pub(crate) captured: [Captured; 2],
+    /// What was captured, if it was.
+    pub(crate) captured: Option<[(Captured, Share); 2]>,
     /// Reads on from streams that others still hold, so that those can go on writing.
     pub(crate) rest: Option<Rest>,
 }

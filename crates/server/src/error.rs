@@ -14,17 +14,17 @@ mod supervisor;
 use std::{borrow::Cow, error::Error, sync::Arc};
 
 use axum::{
-    Json,
     extract::Request,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use browserd_api::Code;
+use browserd_budget::Share;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::middleware::request_id::RequestId;
+use crate::{held::Held, middleware::request_id::RequestId};
 
 /// Half of the longest message, in bytes. A path and what is wrong with it fit.
 const HALF: usize = 5000;
@@ -38,6 +38,7 @@ pub(crate) struct ApiError {
     headers: Vec<(HeaderName, HeaderValue)>,
     result: Option<Box<RawValue>>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
+    held: Arc<Vec<Share>>,
 }
 
 /// The body: the shape of [`browserd_api::Error`], and what was achieved before the failure.
@@ -63,6 +64,7 @@ impl ApiError {
             headers: Vec::new(),
             result: None,
             cause: None,
+            held: Arc::default(),
         }
     }
 
@@ -193,6 +195,12 @@ impl ApiError {
         self
     }
 
+    /// Gives a share of the memory of all requests back only when the answer has gone.
+    pub(crate) fn holding(mut self, held: Vec<Share>) -> Self {
+        self.held = Arc::new(held);
+        self
+    }
+
     /// Adds what is logged and never shown.
     pub(crate) fn cause(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Arc::new(cause));
@@ -258,7 +266,11 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     };
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
-    let (fresh, body) = Json(body).into_response().into_parts();
+    let answer = Held {
+        answer: body,
+        held: error.held.clone(),
+    };
+    let (fresh, body) = answer.into_response().into_parts();
     parts.headers.extend(fresh.headers);
     if is_passing(parts.status) {
         let soon = HeaderValue::from_static("1");

@@ -12,6 +12,7 @@ mod cors;
 mod error;
 mod extract;
 mod handshake;
+mod held;
 mod listener;
 mod metrics;
 mod middleware;

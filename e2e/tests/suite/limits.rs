@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Context as _;
-use browserd_e2e::{assert_eventually, procfs};
+use browserd_e2e::{assert_eventually, procfs, spawned::decoded};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    process::{Outcome, daemon},
+    process::{Outcome, daemon, daemon_with},
     shared::Suite,
 };
 
@@ -103,5 +103,23 @@ pub(crate) async fn a_command_at_the_limit_of_open_files(_: Suite) -> Outcome {
     let told = kept.call("POST", "/process/exec", &exec).await?;
     assert!(told.head.starts_with("http/1.1 200"), "{}", told.head);
     assert_eventually!("descriptors are closed", open()? <= before);
+    Ok(())
+}
+
+/// Beyond what requests may hold together, output is cut and told; an answer that was sent counts
+/// no more.
+pub(crate) async fn output_beyond_the_memory_of_requests_is_cut(_: Suite) -> Outcome {
+    let daemon = daemon_with(&[("REQUEST_MEMORY_BYTES", "4000")]).await?;
+    let api = &daemon.at.api;
+    for script in ["seq 1000", "seq 1000; sleep 1000"] {
+        let body = json!({ "command": "sh", "args": ["-c", script], "timeout_sec": 2 });
+        for _ in 0..2 {
+            let answer: Value = api.post("/process/exec", &body).await?.json()?;
+            let result = answer.get("result").unwrap_or(&answer);
+            assert_eq!(result["stdout_truncated"], true, "{result}");
+            assert_eq!(decoded(&result["stdout_b64"])?.len(), 1000);
+            assert_eq!(result["stderr_truncated"], false, "{result}");
+        }
+    }
     Ok(())
 }

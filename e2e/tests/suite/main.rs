@@ -142,6 +142,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
         }
         limits {
             a_command_at_the_limit_of_open_files
+            output_beyond_the_memory_of_requests_is_cut
         }
         process {
             a_thousand_last_lines_come_before_their_exits

@@ -68,7 +68,7 @@ pub(super) struct Held {
 impl Log {
     pub(super) fn new(limits: Limits) -> Self {
         let block = limits.block.min(limits.capacity / 8).max(HEADER + 1);
-        let spill = Spill::new(limits.directory.clone(), block);
+        let spill = Spill::new(limits.directory.clone(), block, &limits.disk);
         Self {
             head: Vec::new(),
             head_bytes: 0,
@@ -141,7 +141,7 @@ impl Log {
             self.head_bytes += len;
             self.head.push(block);
         }
-        if self.spill.failed {
+        if self.spill.failed || self.spill.full {
             self.fit_into_memory();
         }
     }
@@ -162,12 +162,22 @@ impl Log {
         }
     }
 
-    /// Without a file, the bound of the memory is the bound: half of it for the head.
+    /// What may be in memory by now.
+    const fn memory(&self) -> usize {
+        if self.ended && MEMORY_AFTER_END < self.limits.memory {
+            MEMORY_AFTER_END
+        } else {
+            self.limits.memory
+        }
+    }
+
+    /// Without room in a file, the bound of the memory is the bound: half of it for the head.
     fn fit_into_memory(&mut self) {
-        while self.in_memory > self.limits.memory {
+        let limit = self.memory();
+        while self.in_memory > limit {
             let held = |block: &&Block| matches!(block.place, Place::Memory(_));
             let in_head: usize = self.head.iter().filter(held).map(|block| block.len).sum();
-            if in_head > self.limits.memory / 2 || self.tail.is_empty() {
+            if in_head > limit / 2 || self.tail.is_empty() {
                 self.head_closed = true;
                 let Some(block) = self.head.pop() else { return };
                 self.head_bytes -= block.len;
@@ -180,23 +190,21 @@ impl Log {
 
     /// The oldest blocks in memory, if there is too much of them.
     pub(super) fn take_batch(&mut self) -> Option<Batch> {
-        let limit = if self.ended {
-            MEMORY_AFTER_END
-        } else {
-            self.limits.memory
-        };
-        let limit = limit.min(self.limits.memory);
         let due = self.in_memory
             + if self.ended {
                 self.live.frames.len()
             } else {
                 0
             };
-        if due <= limit || self.spill.failed {
+        if due <= self.memory() {
             return None;
         }
         if self.ended && !self.live.frames.is_empty() {
             self.seal();
+        }
+        if self.spill.failed {
+            self.fit_into_memory();
+            return None;
         }
         let mut writes = Vec::new();
         let mut bytes = 0;
@@ -205,8 +213,10 @@ impl Log {
                 break;
             }
             if let Place::Memory(frames) = &block.place {
+                let Some(slot) = self.spill.allocate() else {
+                    break;
+                };
                 bytes += block.len;
-                let slot = self.spill.allocate();
                 writes.push(Write {
                     number: block.number,
                     slot,
@@ -214,7 +224,11 @@ impl Log {
                 });
             }
         }
-        (!writes.is_empty()).then(|| self.spill.batch(writes))
+        if writes.is_empty() {
+            self.fit_into_memory();
+            return None;
+        }
+        Some(self.spill.batch(writes))
     }
 
     /// Takes note of what was written to the file.

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use browserd_budget::{Budget, Share};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
@@ -18,27 +19,45 @@ pub(super) struct Spill {
     free: Vec<u64>,
     /// Slots handed out so far.
     pub(super) slots: u64,
+    /// What the slots take of the disk that all outputs may have together.
+    share: Share,
+    /// There was no room for another slot the last time.
+    pub(super) full: bool,
     /// After a failure, nothing more is written: the disk is full, or missing.
     pub(super) failed: bool,
 }
 
 impl Spill {
-    pub(super) fn new(directory: PathBuf, slot_bytes: usize) -> Self {
+    pub(super) fn new(directory: PathBuf, slot_bytes: usize, disk: &Budget) -> Self {
         Self {
             file: None,
             directory,
             slot_bytes: slot_bytes as u64,
             free: Vec::new(),
             slots: 0,
+            share: disk.share(),
+            full: false,
             failed: false,
         }
     }
 
-    pub(super) fn allocate(&mut self) -> u64 {
-        self.free.pop().unwrap_or_else(|| {
-            self.slots += 1;
-            self.slots - 1
-        })
+    /// A slot, if the disk has room for it.
+    pub(super) fn allocate(&mut self) -> Option<u64> {
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
+        }
+        let is_full = !self.share.grow(self.slot_bytes);
+        if is_full && !self.full {
+            tracing::warn!(
+                "outputs have all of the disk that they may; more of this one is dropped"
+            );
+        }
+        self.full = is_full;
+        if is_full {
+            return None;
+        }
+        self.slots += 1;
+        Some(self.slots - 1)
     }
 
     pub(super) fn release(&mut self, slot: u64) {

@@ -17,6 +17,7 @@ fn limits(capacity: usize, memory: usize, block: usize) -> Limits {
         memory,
         block,
         directory: std::env::temp_dir(),
+        disk: Budget::new(u64::MAX),
         readers: 64,
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     app::App,
     error::{ApiError, Result},
     extract::{self, Path},
+    held::Held,
     sse::{self, Resume},
     time::rfc3339,
 };
@@ -52,15 +53,19 @@ use crate::{
 pub(crate) async fn exec_process(
     State(app): State<App>,
     extract::Json(request): extract::Json<ExecRequest>,
-) -> Result<Json<ExecResult>> {
-    let outcome = app.domains.process.exec(command(request)?).await?;
+) -> Result<Held<ExecResult>> {
+    let mut outcome = app.domains.process.exec(command(request)?).await?;
     let (timed_out, took) = (outcome.timed_out, outcome.took);
+    let held = std::mem::take(&mut outcome.held);
     let result = exec_result(outcome);
     if timed_out {
         let message = format!("timeout_sec: the command was terminated after {took:.1?}");
-        return Err(ApiError::timeout(message).result(&result));
+        return Err(ApiError::timeout(message).result(&result).holding(held));
     }
-    Ok(Json(result))
+    Ok(Held {
+        answer: result,
+        held,
+    })
 }
 
 /// Start a process that runs on by itself
