@@ -60,6 +60,17 @@ impl Builder {
 
     /// Starts it, and waits until it answers. Its parts need not be ready.
     pub async fn start(self) -> anyhow::Result<Daemon> {
+        let mut daemon = self.start_unready().await?;
+        let limit = settings::patience(START);
+        tokio::select! {
+            answered = daemon.at.answers(START) => answered.context("the daemon does not answer")?,
+            ended = daemon.process.wait(limit) => anyhow::bail!("the daemon ended: {ended:?}"),
+        }
+        Ok(daemon)
+    }
+
+    /// Starts it without waiting for anything.
+    pub async fn start_unready(self) -> anyhow::Result<Daemon> {
         let block = Block::claim()?;
         let at = Endpoints::of(&block)?;
         let folder = TempDir::with_prefix("browserd-e2e-").context("no temporary directory")?;
@@ -71,6 +82,8 @@ impl Builder {
             ("CHROMIUM_LOG_FILE".to_owned(), path("chromium.log")),
             ("SUPERVISOR_SOCKET".to_owned(), path("supervisor.sock")),
             ("DISPLAY_NUM".to_owned(), block.display().to_string()),
+            // No part is coming up beside a daemon that is alone.
+            ("PART_WAIT_SEC".to_owned(), "0".to_owned()),
         ]);
         variables.extend(self.environment);
         let log = logs.join("browserd");
@@ -91,18 +104,12 @@ impl Builder {
             let launch = launch.arg("serve").folder(folder.path()).output(&log);
             Runner::Native(launch.grace(GRACE).envs(variables).spawn()?)
         };
-        let mut daemon = Daemon {
+        Ok(Daemon {
             at,
             process,
             block,
             folder,
-        };
-        let limit = settings::patience(START);
-        tokio::select! {
-            answered = daemon.at.answers(START) => answered.context("the daemon does not answer")?,
-            ended = daemon.process.wait(limit) => anyhow::bail!("the daemon ended: {ended:?}"),
-        }
-        Ok(daemon)
+        })
     }
 
     /// Runs a daemon that cannot start, to its end; returns what it printed.
@@ -178,6 +185,12 @@ impl Daemon {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The number of the X display that it was told of, which nobody serves.
+    #[must_use]
+    pub fn display(&self) -> u16 {
+        self.block.display()
     }
 
     /// A port that is free, and stays so.

@@ -28,7 +28,18 @@ pub struct Echo {
 impl Echo {
     /// Starts one on a free port.
     pub async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        Self::start_on(0).await
+    }
+
+    /// The value for `DEVTOOLS_UPSTREAM` that names the one on this port.
+    #[must_use]
+    pub fn url_on(port: u16) -> String {
+        url((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Starts one on this port.
+    pub async fn start_on(port: u16) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await
             .context("no port")?;
         let address = listener.local_addr()?;

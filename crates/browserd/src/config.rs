@@ -15,7 +15,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use browserd_chromium::launcher;
 use browserd_devtools::upstream::Fixed;
-use browserd_server::{HostPattern, Origin};
+use browserd_server::{HostPattern, OpenWhen, Origin};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use self::{
@@ -95,6 +95,10 @@ pub(crate) struct Ports {
     /// Port of the DevTools proxy
     #[arg(long, env = "DEVTOOLS_PROXY_PORT", default_value = "9222", value_parser = parse::port)]
     pub(crate) devtools_proxy_port: u16,
+    /// When the API port opens: start, or ready (when the browser and the display answer, or after
+    /// 60 s with the reason in the log)
+    #[arg(long, env = "OPEN_WHEN", default_value = "start", value_parser = parse::open_when)]
+    pub(crate) open_when: OpenWhen,
     /// Connections at once on all ports together
     #[arg(long, env = "MAX_CONNECTIONS", default_value = "4096", value_parser = parse::count)]
     pub(crate) max_connections: usize,
@@ -181,6 +185,10 @@ pub(crate) struct Machine {
         default_value = "/var/run/supervisor.sock"
     )]
     pub(crate) supervisor_socket: PathBuf,
+    /// Seconds that a request waits for the X server or supervisord while it cannot be reached; 0
+    /// does not wait
+    #[arg(long, env = "PART_WAIT_SEC", default_value = "10", value_parser = parse::seconds_or_zero)]
+    pub(crate) part_wait_sec: u64,
 }
 
 /// What the user leaves in the browser.

@@ -79,6 +79,7 @@ fn listen(settings: &Serve) -> Listen {
         api: settings.ports.port,
         devtools: settings.ports.devtools_proxy_port,
         metrics: settings.ports.metrics_port,
+        open_when: settings.ports.open_when,
     }
 }
 
@@ -104,6 +105,7 @@ fn server_config(settings: &Serve) -> browserd_server::Config {
             allowed_hosts: settings.callers.allowed_hosts.clone(),
         },
         devtools_wait: Duration::from_secs(devtools.devtools_wait_sec),
+        part_wait: Duration::from_secs(settings.machine.part_wait_sec),
         relay: relay::Options {
             ping_every: (!ping.is_zero()).then_some(ping),
             log_frames: devtools.log_cdp_messages,

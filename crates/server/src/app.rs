@@ -31,6 +31,8 @@ pub struct Config {
     pub rules: Rules,
     /// How long a request for DevTools waits while Chromium restarts.
     pub devtools_wait: Duration,
+    /// How long a request waits for another part that is coming up.
+    pub part_wait: Duration,
     /// How DevTools sessions are relayed.
     pub relay: relay::Options,
     /// The folder of the browser's profile, which needs room.

@@ -17,6 +17,7 @@ mod listener;
 mod metrics;
 mod middleware;
 mod openapi;
+mod opening;
 mod readiness;
 mod restart;
 mod router;
@@ -25,11 +26,13 @@ mod server;
 mod session;
 mod sse;
 mod time;
+mod waiting;
 
 pub use crate::{
     app::{Config, Domains},
     listener::Limits,
     middleware::caller::{HostPattern, Origin, Rules},
     openapi::openapi_yaml,
+    opening::OpenWhen,
     server::{BindError, Listen, Running, Server},
 };

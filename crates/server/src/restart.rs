@@ -22,7 +22,8 @@ impl App {
         self.to_the_end(async move {
             let upstream = &app.domains.upstream;
             let before = upstream.generation();
-            app.domains.supervisor.restart(CHROMIUM, true).await?;
+            app.of_supervisor(|supervisor| async move { supervisor.restart(CHROMIUM, true).await })
+                .await?;
             Ok(upstream.wait_past(before, READY).await?)
         })
         .await

@@ -8,20 +8,15 @@ use std::{
 
 use axum::Router;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::Semaphore,
-};
+use tokio::{net::TcpSocket, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, Config, Domains},
     listener::{Listener, Shared},
+    opening::{self, OpenWhen, Port},
     router,
 };
-
-/// How many connections may wait to be accepted, per port.
-const BACKLOG: u32 = 1024;
 
 /// Where to listen. Port 0 lets the system choose.
 #[derive(Debug, Clone)]
@@ -35,6 +30,8 @@ pub struct Listen {
     pub devtools: u16,
     /// Port of the metrics.
     pub metrics: u16,
+    /// When the API port opens; the others do at once.
+    pub open_when: OpenWhen,
 }
 
 /// A port cannot be listened on.
@@ -50,9 +47,9 @@ pub struct BindError {
 /// The bound sockets. Clients can connect, and are answered once [`Server::run`] is called.
 #[derive(Debug)]
 pub struct Server {
-    api: TcpListener,
-    devtools: TcpListener,
-    metrics: TcpListener,
+    api: Port,
+    devtools: Port,
+    metrics: Port,
 }
 
 impl Server {
@@ -62,11 +59,13 @@ impl Server {
     ///
     /// The address, the setting that chose its port, and the system's error.
     pub fn bind(listen: &Listen) -> Result<Self, BindError> {
-        let bind = |port, setting| bind(SocketAddr::new(listen.address, port), setting);
+        let bind = |port, setting, open_when| {
+            bind(SocketAddr::new(listen.address, port), setting, open_when)
+        };
         Ok(Self {
-            api: bind(listen.api, "PORT")?,
-            devtools: bind(listen.devtools, "DEVTOOLS_PROXY_PORT")?,
-            metrics: bind(listen.metrics, "METRICS_PORT")?,
+            api: bind(listen.api, "PORT", listen.open_when)?,
+            devtools: bind(listen.devtools, "DEVTOOLS_PROXY_PORT", OpenWhen::Start)?,
+            metrics: bind(listen.metrics, "METRICS_PORT", OpenWhen::Start)?,
         })
     }
 
@@ -81,15 +80,25 @@ impl Server {
             stop: stop.clone(),
             tracker: app.tasks.clone(),
         };
-        let start = |name, socket, router: Router| {
-            app.tasks.spawn(
-                Listener {
-                    name,
-                    socket,
-                    router,
+        let start = |name, port: Port, router: Router| {
+            let (app, shared) = (app.clone(), shared.clone());
+            app.clone().tasks.spawn(async move {
+                let opened = port.open(&app, opening::LIMIT);
+                match shared.stop.run_until_cancelled(opened).await {
+                    Some(Ok(socket)) => {
+                        let listener = Listener {
+                            name,
+                            socket,
+                            router,
+                        };
+                        listener.serve(shared.clone()).await;
+                    }
+                    Some(Err(error)) => {
+                        tracing::error!(listener = name, %error, "cannot open the port");
+                    }
+                    None => {}
                 }
-                .serve(shared.clone()),
-            );
+            });
         };
         start("api", self.api, router::api(&app));
         start("devtools", self.devtools, router::devtools(&app));
@@ -132,7 +141,12 @@ impl Running {
     }
 }
 
-fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, BindError> {
+fn bind(
+    address: SocketAddr,
+    setting: &'static str,
+    open_when: OpenWhen,
+) -> Result<Port, BindError> {
+    let bind_one = |address| Port::new(bind_one(address)?, open_when);
     let bound = match (address.ip(), bind_one(address)) {
         // No IPv6 on this machine: everything is everything IPv4.
         (IpAddr::V6(ip), Err(error)) if ip.is_unspecified() && is_without_ipv6(&error) => bind_one(
@@ -153,7 +167,7 @@ fn is_without_ipv6(error: &io::Error) -> bool {
     no_family || matches!(error.kind(), Unsupported | AddrNotAvailable)
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_one(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -165,5 +179,5 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     // A restarted daemon must not wait for its old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    TcpSocket::from_std_stream(socket.into()).listen(BACKLOG)
+    Ok(TcpSocket::from_std_stream(socket.into()))
 }

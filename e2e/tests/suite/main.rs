@@ -20,6 +20,7 @@ mod restart;
 mod sdk;
 mod shared;
 mod shutdown;
+mod starting;
 mod streams;
 mod targets;
 mod terminals;
@@ -35,8 +36,10 @@ use tokio::runtime::{Handle, Runtime};
 
 use self::shared::{Shared, Suite};
 
+/// Why tests that start a part beside the daemon are not for containers.
+const PARTS: &str = "the parts that the test starts are not in the container";
 /// What cannot be tried in a container, and why.
-const HOST_ONLY: [(&str, &str); 3] = [
+const HOST_ONLY: [(&str, &str); 6] = [
     (
         "callers::a_configured_name_gets_in_from_another_machine",
         "no engine starts a container in a network that a test has made",
@@ -46,6 +49,12 @@ const HOST_ONLY: [(&str, &str); 3] = [
         "the limit of a container's process is not the test's to set",
     ),
     ("terminals::vi_runs", "the image has no editor"),
+    ("starting::first_calls_wait_for_the_display", PARTS),
+    ("starting::first_calls_wait_for_supervisord", PARTS),
+    (
+        "starting::the_port_opens_when_browser_and_display_answer",
+        PARTS,
+    ),
 ];
 
 /// Lists tests by their path; each is an `async fn(Suite) -> anyhow::Result<()>`.
@@ -236,6 +245,13 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             a_frame_that_cannot_be
             a_frame_that_chromium_refuses
             a_client_that_never_reads
+        }
+        starting {
+            first_calls_wait_for_the_display
+            first_calls_wait_for_supervisord
+            waiting_calls_are_let_go_at_a_shutdown
+            what_is_absent_is_said_at_once
+            the_port_opens_when_browser_and_display_answer
         }
         shutdown {
             every_session_ends_with_1001

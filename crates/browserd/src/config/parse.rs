@@ -5,7 +5,7 @@ use std::{net::IpAddr, ops::RangeInclusive, str::FromStr};
 
 use browserd_devtools::upstream::Fixed;
 use browserd_display::input::Backend;
-use browserd_server::{HostPattern, Origin};
+use browserd_server::{HostPattern, OpenWhen, Origin};
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
@@ -101,6 +101,14 @@ pub(super) fn origin(text: &str) -> Parsed<Origin> {
 
 pub(super) fn host_pattern(text: &str) -> Parsed<HostPattern> {
     text.trim().parse::<HostPattern>().map_err(str::to_owned)
+}
+
+pub(super) fn open_when(text: &str) -> Parsed<OpenWhen> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "start" => Ok(OpenWhen::Start),
+        "ready" => Ok(OpenWhen::Ready),
+        _ => Err("start or ready".to_owned()),
+    }
 }
 
 pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {

@@ -60,6 +60,7 @@ fn app(rules: Rules) -> App {
         },
         rules,
         devtools_wait: Duration::from_millis(50),
+        part_wait: Duration::from_millis(50),
         relay: relay::Options::default(),
         data_dir: std::env::temp_dir().join("not-yet-made/profile"),
     };

@@ -39,7 +39,12 @@ pub(crate) async fn click_mouse(
     State(app): State<App>,
     extract::Json(request): extract::Json<ClickMouseRequest>,
 ) -> Result<()> {
-    Ok(app.desktop()?.input.click(convert::click(request)).await?)
+    let click = convert::click(request);
+    Ok(app
+        .on_desktop(click, |desktop, click| async move {
+            desktop.input.click(click).await
+        })
+        .await?)
 }
 
 /// Move the pointer
@@ -58,8 +63,12 @@ pub(crate) async fn move_mouse(
     State(app): State<App>,
     extract::Json(request): extract::Json<MoveMouseRequest>,
 ) -> Result<()> {
-    let request = convert::motion(request);
-    Ok(app.desktop()?.input.move_pointer(request).await?)
+    let motion = convert::motion(request);
+    Ok(app
+        .on_desktop(motion, |desktop, motion| async move {
+            desktop.input.move_pointer(motion).await
+        })
+        .await?)
 }
 
 /// Drag along a path
@@ -80,8 +89,12 @@ pub(crate) async fn drag_mouse(
     State(app): State<App>,
     extract::Json(request): extract::Json<DragMouseRequest>,
 ) -> Result<()> {
-    let request = convert::drag(request)?;
-    Ok(app.desktop()?.input.drag(request).await?)
+    let drag = convert::drag(request)?;
+    Ok(app
+        .on_desktop(drag, |desktop, drag| async move {
+            desktop.input.drag(drag).await
+        })
+        .await?)
 }
 
 /// Turn the wheel at a place
@@ -100,10 +113,11 @@ pub(crate) async fn scroll(
     State(app): State<App>,
     extract::Json(request): extract::Json<ScrollRequest>,
 ) -> Result<()> {
+    let scroll = convert::scroll(request);
     Ok(app
-        .desktop()?
-        .input
-        .scroll(convert::scroll(request))
+        .on_desktop(scroll, |desktop, scroll| async move {
+            desktop.input.scroll(scroll).await
+        })
         .await?)
 }
 
@@ -128,8 +142,12 @@ pub(crate) async fn type_text(
     State(app): State<App>,
     extract::Json(request): extract::Json<TypeTextRequest>,
 ) -> Result<()> {
-    let request = convert::typing(request);
-    Ok(app.desktop()?.input.type_text(request).await?)
+    let typing = convert::typing(request);
+    Ok(app
+        .on_desktop(typing, |desktop, typing| async move {
+            desktop.input.type_text(typing).await
+        })
+        .await?)
 }
 
 /// Press keys, or combinations of them
@@ -170,7 +188,12 @@ pub(crate) async fn press_key(
     State(app): State<App>,
     extract::Json(request): extract::Json<PressKeyRequest>,
 ) -> Result<()> {
-    Ok(app.desktop()?.input.press(convert::press(request)).await?)
+    let press = convert::press(request);
+    Ok(app
+        .on_desktop(press, |desktop, press| async move {
+            desktop.input.press(press).await
+        })
+        .await?)
 }
 
 /// Take a picture of the screen
@@ -200,7 +223,11 @@ pub(crate) async fn take_screenshot(
     extract::Json(request): extract::Json<ScreenshotRequest>,
 ) -> Result<Response> {
     let shot = convert::shot(request);
-    let picture = app.desktop()?.screen.screenshot(shot).await?;
+    let picture = app
+        .on_desktop(shot, |desktop, shot| async move {
+            desktop.screen.screenshot(shot).await
+        })
+        .await?;
     let kind = match picture.format {
         Format::Png => "image/png",
         Format::Jpeg => "image/jpeg",
@@ -233,7 +260,11 @@ pub(crate) async fn set_cursor(
     State(app): State<App>,
     extract::Json(request): extract::Json<SetCursorRequest>,
 ) -> Result<Json<Okay>> {
-    app.desktop()?.cursor.set_hidden(request.hidden).await?;
+    let hidden = request.hidden;
+    app.on_desktop(hidden, |desktop, hidden| async move {
+        desktop.cursor.set_hidden(hidden).await
+    })
+    .await?;
     Ok(Json(Okay { ok: true }))
 }
 
@@ -248,7 +279,12 @@ pub(crate) async fn set_cursor(
     )
 )]
 pub(crate) async fn get_mouse_position(State(app): State<App>) -> Result<Json<MousePosition>> {
-    let place = app.desktop()?.input.position().await?;
+    let place = app
+        .on_desktop(
+            (),
+            |desktop, ()| async move { desktop.input.position().await },
+        )
+        .await?;
     Ok(Json(MousePosition {
         x: place.x,
         y: place.y,

@@ -20,7 +20,11 @@ use crate::{app::App, error::Result, extract, openapi::DesktopFailures};
     )
 )]
 pub(crate) async fn get_display(State(app): State<App>) -> Result<Json<DisplayConfig>> {
-    Ok(Json(config(app.desktop()?.display.size().await?)))
+    let size = app.on_desktop(
+        (),
+        |desktop, ()| async move { desktop.display.size().await },
+    );
+    Ok(Json(config(size.await?)))
 }
 
 /// Change the size of the screen
@@ -52,7 +56,11 @@ pub(crate) async fn patch_display(
         height: request.height,
         refresh: request.refresh_rate,
     };
-    let size = app.desktop()?.display.resize(change).await?;
+    let size = app
+        .on_desktop(change, |desktop, change| async move {
+            desktop.display.resize(change).await
+        })
+        .await?;
     if request.restart_chromium {
         app.restart_chromium().await?;
     }

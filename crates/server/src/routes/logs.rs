@@ -171,8 +171,8 @@ impl Wanted {
 
     /// Opens the log of a program.
     async fn find(&self, app: &App, name: &str) -> Result<Input> {
-        let supervisor = &app.domains.supervisor;
-        match supervisor.process(name).await {
+        let asked = app.of_supervisor(|supervisor| async move { supervisor.process(name).await });
+        match asked.await {
             Ok(process) => {
                 let path = log_of(&process).ok_or_else(|| {
                     let message = format!("the program {name:?} writes to no log file");
@@ -181,7 +181,7 @@ impl Wanted {
                 Ok(Input::Follower(self.open(app, &path).await?))
             }
             Err(supervisor::Error::NotFound(_)) if self.follow => Ok(Input::Unknown {
-                supervisor: supervisor.clone(),
+                supervisor: app.domains.supervisor.clone(),
                 name: name.to_owned(),
                 wanted: self.clone(),
             }),

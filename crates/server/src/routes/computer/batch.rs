@@ -40,13 +40,18 @@ pub(crate) async fn batch_computer_actions(
     extract::Json(request): extract::Json<BatchRequest>,
 ) -> Result<()> {
     let actions = request.actions.into_iter().enumerate();
-    let actions: Result<_> = actions
+    let actions: Result<Vec<Action>> = actions
         .map(|(index, action)| {
             convert_action(action)
                 .map_err(|reason| ApiError::bad_request(format!("actions[{index}]: {reason}")))
         })
         .collect();
-    Ok(app.desktop()?.input.batch(actions?).await?)
+    let actions = actions?;
+    Ok(app
+        .on_desktop(actions, |desktop, actions| async move {
+            desktop.input.batch(actions).await
+        })
+        .await?)
 }
 
 /// The action, if it has the one field that its type is for.

@@ -22,7 +22,12 @@ use crate::{app::App, error::Result, extract, openapi::DesktopFailures};
     )
 )]
 pub(crate) async fn read_clipboard(State(app): State<App>) -> Result<Json<ClipboardText>> {
-    let text = app.desktop()?.clipboard.read().await?;
+    let text = app
+        .on_desktop(
+            (),
+            |desktop, ()| async move { desktop.clipboard.read().await },
+        )
+        .await?;
     Ok(Json(ClipboardText { text }))
 }
 
@@ -42,5 +47,10 @@ pub(crate) async fn write_clipboard(
     State(app): State<App>,
     extract::Json(request): extract::Json<WriteClipboardRequest>,
 ) -> Result<()> {
-    Ok(app.desktop()?.clipboard.write(request.text).await?)
+    let text = request.text;
+    Ok(app
+        .on_desktop(text, |desktop, text| async move {
+            desktop.clipboard.write(text).await
+        })
+        .await?)
 }
