@@ -48,8 +48,7 @@ pub struct Volume {
 }
 
 impl Builder {
-    /// The options of docs/images.md: nothing privileged, Chromium's sandbox, and enough shared
-    /// memory. Its ports are free ones of this machine.
+    /// The options of docs/images.md: nothing privileged, and Chromium's sandbox. Its ports are free ones of this machine.
     pub fn new(image: &str) -> Self {
         let profile = settings::repository().join("images/seccomp.json");
         let mut builder = Self {
@@ -57,8 +56,7 @@ impl Builder {
             options: Vec::new(),
             arguments: Vec::new(),
         }
-        .option(&format!("--security-opt=seccomp={}", profile.display()))
-        .option("--shm-size=2g");
+        .option(&format!("--security-opt=seccomp={}", profile.display()));
         for port in PORTS {
             builder = builder.option(&format!("--publish=127.0.0.1::{port}"));
         }

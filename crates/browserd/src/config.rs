@@ -10,6 +10,7 @@ mod init;
 mod list;
 mod parse;
 mod report;
+mod together;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -23,6 +24,7 @@ pub(crate) use self::{
     init::Init,
     list::page,
     report::Refused,
+    together::looks_like_a_setting,
 };
 
 /// The prefix under which existing images set the daemon's variables.
@@ -199,7 +201,8 @@ pub(crate) struct Profile {
     #[arg(
         long,
         env = "BROWSER_DATA_DIR",
-        default_value = "/home/kernel/user-data"
+        default_value = "/home/kernel/user-data",
+        value_parser = parse::absolute
     )]
     pub(crate) browser_data_dir: PathBuf,
 }
@@ -315,11 +318,21 @@ impl Cli {
 
     fn from_arguments(arguments: &[OsString]) -> Result<Self, Refused> {
         let mut command = with_variables(Self::command());
-        command
+        let read = command
             .try_get_matches_from_mut(arguments)
             .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| Refused::new(&error, &command, arguments))
+            .map_err(|error| Refused::new(&error, &command, arguments))?;
+        if let Command::Serve(serve) = &read.command {
+            together::check_ports(serve, None)?;
+        }
+        Ok(read)
     }
+}
+
+/// Whether the daemon and Chromium can run beside each other with these.
+pub(crate) fn check_together(serve: &Serve, launch: &Launch) -> Result<(), Refused> {
+    together::check_ports(serve, Some(launch))?;
+    together::check_manager(launch)
 }
 
 impl From<Launch> for launcher::Config {

@@ -42,7 +42,10 @@ fn others() -> Result<(Serve, Launch), Refused> {
     let serve = Cli::of("serve")?;
     let launch = Cli::of("chromium")?;
     match (serve.command, launch.command) {
-        (Command::Serve(serve), Command::Chromium(launch)) => Ok((*serve, *launch)),
+        (Command::Serve(serve), Command::Chromium(launch)) => {
+            config::check_together(&serve, &launch)?;
+            Ok((*serve, *launch))
+        }
         other => unreachable!("asked for serve and chromium, got {other:?}"),
     }
 }
@@ -57,7 +60,9 @@ fn start(settings: &Init, serve: &Serve, launch: &Launch) -> anyhow::Result<u8> 
     let source = output.source("init", true);
     log::init_to(&settings.log, move || source.clone())?;
     browserd_init::mount_missing();
-    let all = config::environment();
+    let mut all = config::environment();
+    warn_of_unknown(&all);
+    set_zone(settings, &mut all);
     let secrets = config::secrets();
     // The daemon gets them, and hides them as well.
     if let Err(error) = secrets.hide() {
@@ -93,6 +98,27 @@ fn start(settings: &Init, serve: &Serve, launch: &Launch) -> anyhow::Result<u8> 
         scale_to_zero_file: settings.scale_to_zero_file.clone(),
     };
     Ok(browserd_init::run(config, output, writer)?)
+}
+
+fn warn_of_unknown(variables: &[Variable]) {
+    for (name, _) in variables {
+        if let Some(unknown) = config::looks_like_a_setting(name) {
+            let variable = name.display();
+            let meant = unknown.meant;
+            tracing::warn!(%variable, meant, "no setting has this name: the variable has no effect");
+        }
+    }
+}
+
+/// Gives the machine its time zone. Programs then need no variable for it, with which they would
+/// not follow a change.
+fn set_zone(settings: &Init, variables: &mut Vec<Variable>) {
+    let Some(zone) = settings.zone() else { return };
+    variables.retain(|(name, _)| name != "TZ");
+    if let Err(error) = browserd_init::set_zone(zone) {
+        tracing::warn!(zone, %error, "/etc/localtime cannot be changed: Chromium does not have this time zone");
+        variables.push(variable("TZ", zone));
+    }
 }
 
 /// This very program. Without /proc, as in a machine that has just booted, it is what the

@@ -14,6 +14,7 @@ mod lock;
 mod port;
 mod process;
 mod profile;
+mod sound;
 mod starts;
 mod stay;
 mod unknown;
@@ -49,8 +50,8 @@ const MANAGER_PATIENCE: Duration = Duration::from_secs(5);
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to leave between two looks at something that gives no sign by itself.
 const PAUSE: Duration = Duration::from_millis(4);
-/// Below this much room, in bytes, Chromium's shared memory does not fit in /dev/shm and its
-/// renderers crash; containers give 64 MiB by default.
+/// Below this much room in /dev/shm, in bytes, Chromium is told to keep away from it: containers give
+/// 64 MiB by default. It takes anonymous files (memfd) instead of either, where the kernel has them.
 const LEAST_SHARED_MEMORY: u64 = 1024 * 1024 * 1024;
 
 /// What the launcher is told.
@@ -204,6 +205,7 @@ fn start(config: &Config, starts: &Starts) -> Result<Ended, Error> {
     litter::remove(&config.data_dir, account.home.as_deref());
     let environment = prepare_environment(&account, config)?;
     let (connection, screen) = prepare_screen(config)?;
+    sound::wait(&environment.variables);
     port::wait_until_free(config.internal_port)?;
     let (flags, dropped) = command_line(config, &overlay, screen, account.is_root());
     for Dropped { argument, reason } in dropped {

@@ -32,6 +32,7 @@ mod power;
 mod ready;
 mod run;
 mod stop;
+mod zone;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
@@ -39,6 +40,7 @@ pub use error::Error;
 pub use machine::mount_missing;
 pub use output::{Format, Output, Source, Writer};
 pub use run::run;
+pub use zone::{is_zone, set_zone};
 
 /// What the first process is told.
 #[derive(Debug, Clone)]

@@ -15,11 +15,8 @@ use nix::{
     unistd::{AccessFlags, Pid, access, gethostname, sethostname},
 };
 
-use crate::Config;
+use crate::{Config, zone};
 
-/// Below this much shared memory, in bytes, Chromium is started without it; containers have
-/// 64 MiB by default. The launcher has the same bound.
-const LEAST_SHARED_MEMORY: u64 = 1024 * 1024 * 1024;
 /// Below this much room, in bytes, a profile cannot be written safely.
 const LEAST_FREE: u64 = 64 * 1024 * 1024;
 /// The name of a machine that was given none.
@@ -102,9 +99,9 @@ fn mount_one(wanted: &Wanted) -> io::Result<()> {
         Some(wanted.options),
     );
     if wanted.dir == "/dev/shm" && mounted.is_err() {
-        // A container without the privilege to mount. A folder is slower and works.
+        // A container without the privilege to mount. A folder works, and Chromium needs neither.
         fs::set_permissions(wanted.dir, fs::Permissions::from_mode(0o1777))?;
-        tracing::warn!("/dev/shm was missing and is a plain folder now: use --shm-size");
+        tracing::info!("/dev/shm was missing and is a plain folder now");
         return Ok(());
     }
     Ok(mounted?)
@@ -149,6 +146,9 @@ pub(crate) fn prepare(config: &Config) {
         Path::new("/var/lib/dbus/machine-id"),
     ]) {
         tracing::warn!(%error, "cannot give the machine an identity: D-Bus will not work");
+    }
+    if let Err(error) = zone::complete() {
+        tracing::warn!(%error, "cannot give the machine a time zone: it is UTC");
     }
     check_room(config);
 }
@@ -208,18 +208,6 @@ fn write_identity(file: &Path, id: &str) -> io::Result<()> {
 
 /// Says where there is less room than a browser needs.
 fn check_room(config: &Config) {
-    match statvfs("/dev/shm") {
-        Ok(disk) => {
-            let size = disk.blocks() * disk.fragment_size();
-            if size < LEAST_SHARED_MEMORY {
-                tracing::warn!(
-                    mib = size >> 20,
-                    "/dev/shm is small, so Chromium does not use it: --shm-size=2g is better"
-                );
-            }
-        }
-        Err(error) => tracing::warn!(%error, "there is no /dev/shm: use --shm-size"),
-    }
     let Some(existing) = nearest_existing(&config.data_dir) else {
         return;
     };

@@ -13,9 +13,45 @@ use crate::Image;
 /// How long a container may take to say something on a quiet machine.
 const START: Duration = Duration::from_secs(30);
 
+/// Each ends the container at once, with one line.
 pub(crate) async fn a_wrong_setting_is_told(image: Image) -> anyhow::Result<()> {
-    let builder = Builder::new(&image).env("WIDTH", "abc");
-    let container = builder.start_unready().await?;
+    for (name, value, told) in [
+        ("WIDTH", "abc", "it takes a number of pixels"),
+        ("TZ", "Mars/Phobos", "it takes the name of a time zone"),
+        (
+            "BROWSER_DATA_DIR",
+            "data",
+            "it takes a path that begins with /",
+        ),
+        ("METRICS_PORT", "10001", "PORT has that port"),
+        ("INTERNAL_PORT", "9222", "DEVTOOLS_PROXY_PORT has that port"),
+    ] {
+        refuses(
+            &Builder::new(&image).env(name, value),
+            &format!("{name}={value}"),
+            told,
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_window_manager_that_is_not_there_is_told(image: Image) -> anyhow::Result<()> {
+    if image.contains("headful") {
+        return Ok(());
+    }
+    let builder = Builder::new(&image).env("WINDOW_MANAGER", "true");
+    refuses(
+        &builder,
+        "WINDOW_MANAGER=true",
+        "there is no window manager here",
+    )
+    .await
+}
+
+/// Whether the container ends with that line.
+async fn refuses(builder: &Builder, setting: &str, told: &str) -> anyhow::Result<()> {
+    let container = builder.clone().start_unready().await?;
     assert_eventually!(
         within: START,
         "the container has ended",
@@ -23,30 +59,29 @@ pub(crate) async fn a_wrong_setting_is_told(image: Image) -> anyhow::Result<()> 
     );
     assert_eq!(container.inspect("{{.State.ExitCode}}").await?, "64");
     let logs = container.logs().await?;
+    let line = format!("browserd: {setting} cannot be used: ");
     ensure!(
-        logs.starts_with("browserd: WIDTH=abc cannot be used"),
+        logs.starts_with(&line) && logs.contains(told) && logs.lines().count() == 1,
         "{logs}"
     );
     Ok(())
 }
 
-pub(crate) async fn little_shared_memory_is_told(image: Image) -> anyhow::Result<()> {
-    // The later of two options counts.
-    let container = Builder::new(&image)
-        .option("--shm-size=64m")
-        .start()
-        .await?;
-    let logs = container.logs().await?;
-    ensure!(logs.contains("/dev/shm is small"), "{logs}");
-    Ok(())
-}
-
-pub(crate) async fn no_shared_memory_is_told(image: Image) -> anyhow::Result<()> {
-    let container = Builder::new(&image).option("--ipc=none").start().await?;
-    let logs = container.logs().await?;
-    ensure!(logs.contains("/dev/shm was missing"), "{logs}");
-    let mut browser = container.at().await?.browser().await?;
-    browser.open("about:blank").await?;
+/// What an engine gives by default, or nothing at all.
+pub(crate) async fn little_shared_memory_will_do(image: Image) -> anyhow::Result<()> {
+    const MUCH: &str = "(() => { for (let n = 0; n < 20; n++) { \
+        const canvas = document.createElement('canvas'); canvas.width = canvas.height = 2000; \
+        canvas.getContext('2d').fillRect(0, 0, 2000, 2000); document.body.append(canvas); } \
+        return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => \
+        done(document.querySelectorAll('canvas').length)))); })()";
+    for option in ["--shm-size=64m", "--ipc=none"] {
+        let container = Builder::new(&image).option(option).start().await?;
+        let mut browser = container.at().await?.browser().await?;
+        let (_, session) = browser.open("about:blank").await?;
+        assert_eq!(browser.evaluate(&session, MUCH).await?, 20, "{option}");
+        let logs = container.logs().await?;
+        ensure!(!logs.contains("--shm-size"), "{logs}");
+    }
     Ok(())
 }
 

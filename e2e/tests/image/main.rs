@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod life;
+mod machine;
 mod microvm;
 mod user_data;
 
@@ -59,6 +60,12 @@ fn trials(handle: &Handle, image: &str) -> Vec<Trial> {
             ten_run_at_once
             runs_with_the_options_of_the_compose_file
         }
+        machine {
+            has_one_time_zone
+            is_quiet_when_idle
+            has_sound
+            pages_play_to_the_sink
+        }
         user_data {
             survives_a_restart_a_stop_and_a_new_container
             survives_a_kill
@@ -66,8 +73,8 @@ fn trials(handle: &Handle, image: &str) -> Vec<Trial> {
         }
         bad_input {
             a_wrong_setting_is_told
-            little_shared_memory_is_told
-            no_shared_memory_is_told
+            little_shared_memory_will_do
+            a_window_manager_that_is_not_there_is_told
             a_full_volume_is_told
             a_volume_without_room_is_told
             a_volume_of_root_with_a_dead_lock_is_taken

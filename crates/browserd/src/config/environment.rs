@@ -1,6 +1,6 @@
 //! The environment: read here alone. What is inherited of it is derived from the settings.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use browserd_process::Secrets;
 use clap::{Arg, Command, CommandFactory as _};
@@ -40,20 +40,22 @@ pub(crate) fn secrets() -> Secrets {
 
 /// What Chromium may inherit: no setting of ours, under either name.
 pub(crate) fn for_chromium(environment: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
-    let settings = names(&Cli::command(), |_| true);
-    let is_setting = |name: &OsStr| {
-        name.to_str().is_some_and(|name| {
-            let short = name.strip_prefix(PREFIX).unwrap_or(name);
-            OF_THE_STACK.contains(&short) || settings.iter().any(|known| known == short)
-        })
-    };
     let mut environment = environment;
-    environment.retain(|(name, _)| !is_setting(name));
+    environment.retain(|(name, _)| !name.to_str().is_some_and(is_setting));
     environment
 }
 
+/// Whether a variable is a setting's, under either name.
+pub(super) fn is_setting(name: &str) -> bool {
+    let short = name.strip_prefix(PREFIX).unwrap_or(name);
+    OF_THE_STACK.contains(&short)
+        || names(&Cli::command(), |_| true)
+            .iter()
+            .any(|known| known == short)
+}
+
 /// The variables of the settings of all commands that a predicate holds for.
-fn names(command: &Command, wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
+pub(super) fn names(command: &Command, wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
     command
         .get_subcommands()
         .flat_map(Command::get_arguments)
@@ -78,16 +80,12 @@ mod tests {
                 "{name}"
             );
         }
-        for name in [
-            "LANG",
-            "TZ",
-            "http_proxy",
-            "DBUS_SESSION_BUS_ADDRESS",
-            "NOT_PORT",
-        ] {
+        for name in ["LANG", "http_proxy", "DBUS_SESSION_BUS_ADDRESS", "NOT_PORT"] {
             assert_eq!(for_chromium(given(name)).len(), 1, "{name}");
         }
         assert_eq!(for_chromium(given("BROWSERD_BINARY")), []);
+        // Its pages follow `/etc/localtime`, and would not with it.
+        assert_eq!(for_chromium(given("TZ")), []);
     }
 
     #[test]

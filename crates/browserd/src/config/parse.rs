@@ -1,7 +1,7 @@
 //! The parsers of single values. Each error says what is allowed, and nothing else: the
 //! report puts the variable and the value in front of it.
 
-use std::{net::IpAddr, ops::RangeInclusive, str::FromStr};
+use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
 use browserd_devtools::upstream::Fixed;
 use browserd_display::input::Backend;
@@ -129,6 +129,23 @@ pub(super) fn log_level(text: &str) -> Parsed<String> {
     }
     EnvFilter::try_new(text).map_err(|_| allowed.to_owned())?;
     Ok(text.to_owned())
+}
+
+pub(super) fn zone(text: &str) -> Parsed<String> {
+    // As the C library takes it.
+    let name = text.trim().trim_start_matches(':');
+    if browserd_init::is_zone(name) {
+        return Ok(name.to_owned());
+    }
+    Err("the name of a time zone, such as Europe/Berlin".to_owned())
+}
+
+pub(super) fn absolute(text: &str) -> Parsed<PathBuf> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err("a path that begins with /".to_owned())
 }
 
 pub(super) fn words(text: &str) -> Parsed<Vec<String>> {

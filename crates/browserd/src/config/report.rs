@@ -19,6 +19,14 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
+    /// A mistake that is told in one line.
+    pub(super) fn told(line: &str) -> Self {
+        Self {
+            text: format!("browserd: {line}\n"),
+            asked_for: false,
+        }
+    }
+
     pub(super) fn new(
         error: &clap::Error,
         command: &clap::Command,

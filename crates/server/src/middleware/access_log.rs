@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::Method;
+use http::{Method, StatusCode};
 use tracing::{Instrument as _, Span};
 
 use crate::{
@@ -74,6 +74,10 @@ impl Drop for Entry {
         self.metrics
             .request(self.peer.listener, &self.method, route, self.status);
         let _in_span = self.span.enter();
+        if self.is_passed_check() {
+            tracing::debug!(http.path = self.path, "health check");
+            return;
+        }
         tracing::info!(
             http.method = %self.method,
             http.path = self.path,
@@ -84,6 +88,16 @@ impl Drop for Entry {
             refused = self.refused,
             "request"
         );
+    }
+}
+
+impl Entry {
+    /// A check of the health that found nothing: every few seconds, for as long as the machine
+    /// lives.
+    fn is_passed_check(&self) -> bool {
+        self.method == Method::GET
+            && self.status == StatusCode::OK.as_u16()
+            && matches!(self.path.as_str(), "/healthz" | "/readyz")
     }
 }
 
