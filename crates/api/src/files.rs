@@ -8,9 +8,11 @@ use crate::process::{ErrorName, GapName};
 /// A file, directory or other entry of the file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FileInfo {
-    /// The last component of the path.
+    /// The last component of the path. A byte of it that is not UTF-8 is told as a character of the
+    /// private use area: `0x80` as U+EF80, up to `0xFF` as U+EFFF. It is taken back the same way
+    /// wherever a path is asked for; in queries and forms the bytes themselves are taken too.
     pub name: String,
-    /// The whole path.
+    /// The whole path, in the same way.
     pub path: String,
     /// The size in bytes; 0 for a directory.
     pub size_bytes: u64,

@@ -7,6 +7,7 @@ mod error;
 pub mod files;
 mod health;
 pub mod logs;
+pub mod names;
 pub mod process;
 
 pub use crate::{

@@ -1,9 +1,10 @@
 //! What is known of a file without reading it.
 
 use std::{
+    ffi::OsString,
     fs::{self, Metadata},
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 
@@ -19,9 +20,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileInfo {
     /// The last component of the path.
-    pub name: String,
+    pub name: OsString,
     /// The whole path.
-    pub path: String,
+    pub path: PathBuf,
     /// The size in bytes; 0 for a directory.
     pub size_bytes: u64,
     /// Whether it is a directory.
@@ -33,7 +34,7 @@ pub struct FileInfo {
     /// Whether it is a symbolic link.
     pub is_symlink: bool,
     /// What the symbolic link says, as it stands there.
-    pub symlink_target: Option<String>,
+    pub symlink_target: Option<PathBuf>,
     /// The owner's number.
     pub uid: u32,
     /// The group's number.
@@ -74,8 +75,8 @@ impl FileInfo {
     /// An entry that a directory names but that cannot be looked at.
     pub(crate) fn unreadable(path: &Path) -> Self {
         Self {
-            name: name_of(path).to_string_lossy().into_owned(),
-            path: path.to_string_lossy().into_owned(),
+            name: name_of(path).to_owned(),
+            path: path.to_owned(),
             size_bytes: 0,
             is_dir: false,
             mod_time: SystemTime::UNIX_EPOCH,
@@ -93,7 +94,7 @@ impl FileInfo {
     fn new(
         path: &Path,
         metadata: &Metadata,
-        symlink_target: Option<String>,
+        symlink_target: Option<PathBuf>,
         names: &mut Names,
     ) -> Self {
         Self {
@@ -113,10 +114,10 @@ impl FileInfo {
     }
 }
 
-fn link_target(path: &Path, metadata: &Metadata) -> Option<String> {
+fn link_target(path: &Path, metadata: &Metadata) -> Option<PathBuf> {
     let target = metadata.is_symlink().then(|| fs::read_link(path))?;
     // A link that vanished in between is still told to be one.
-    Some(target.unwrap_or_default().to_string_lossy().into_owned())
+    Some(target.unwrap_or_default())
 }
 
 /// The entity tag of a file's present content: another inode, size or time is another tag.

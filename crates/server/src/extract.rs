@@ -1,11 +1,12 @@
 //! Reading requests strictly: what a body, a query or a path has wrong is named.
 
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Path as AxumPath, Request},
     response::IntoResponse as _,
 };
+use browserd_api::names;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use percent_encoding::percent_decode_str;
@@ -52,11 +53,39 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let query = Pairs(parts.uri.query().unwrap_or_default());
-        serde_path_to_error::deserialize(query)
+        let query = with_names(parts.uri.query().unwrap_or_default());
+        serde_path_to_error::deserialize(Pairs(&query))
             .map(Self)
             .map_err(|error| wrong(error.path(), error.inner()))
     }
+}
+
+/// The parameter whose value is a name of a file, of which the bytes count.
+const PATH: &str = "path";
+
+/// A query in which paths that are not UTF-8 are written as names are in JSON.
+fn with_names(query: &str) -> Cow<'_, str> {
+    let raw = |value: &str| {
+        let spaced = value.replace('+', " ");
+        percent_decode_str(&spaced).collect::<Vec<u8>>()
+    };
+    let is_garbled = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        let value = (raw(name) == PATH.as_bytes()).then(|| raw(value))?;
+        std::str::from_utf8(&value).is_err().then_some(value)
+    };
+    if query.split('&').all(|pair| is_garbled(pair).is_none()) {
+        return Cow::Borrowed(query);
+    }
+    let pairs = query.split('&').map(|pair| match is_garbled(pair) {
+        None => Cow::Borrowed(pair),
+        Some(value) => {
+            let text = names::text_of_raw(&value);
+            let encoded = form_urlencoded::byte_serialize(text.as_bytes());
+            Cow::Owned(format!("{PATH}={}", encoded.collect::<String>()))
+        }
+    });
+    Cow::Owned(pairs.collect::<Vec<_>>().join("&"))
 }
 
 /// A query that is read only where each parameter that is wanted is text: the decoder would put a
@@ -272,6 +301,7 @@ mod tests {
         struct Parameters {
             path: String,
             limit: Option<u16>,
+            mode: Option<String>,
         }
         async fn query(query: &str) -> Result<Parameters, ApiError> {
             let uri = format!("/?{query}");
@@ -283,12 +313,16 @@ mod tests {
         assert_eq!(read.path, "\u{fffd}");
         let read = query("path=%2Fa%20b&jwt=x&limit=3").await.unwrap();
         assert_eq!((&*read.path, read.limit), ("/a b", Some(3)));
+        assert_eq!(read.mode, None);
+        // Names are bytes: what is not UTF-8 is as in JSON.
+        for given in ["path=/a+%FF%2F%C3%A9&jwt=%FF", "jwt=x&%70ath=/a+%FF/%C3%A9"] {
+            assert_eq!(query(given).await.unwrap().path, "/a \u{efff}/é", "{given}");
+        }
         for (given, named) in [
             ("", "`path`"),
             ("path=/&limit=x", "limit: "),
             ("path=/&path=/", "`path`"),
-            ("path=/%FF", "path: it is not UTF-8"),
-            ("jwt=x&%70ath=%C3", "path: it is not UTF-8"),
+            ("path=/&mode=%C3", "mode: it is not UTF-8"),
         ] {
             let error = query(given).await.unwrap_err();
             assert!(

@@ -1,6 +1,6 @@
 //! What a watch tells.
 
-use std::time::SystemTime;
+use std::{ffi::OsString, path::PathBuf, time::SystemTime};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,9 +21,9 @@ pub struct WatchEvent {
     /// What happened.
     pub kind: ChangeKind,
     /// The whole path; of a rename, the old one.
-    pub path: String,
+    pub path: PathBuf,
     /// The last component of the path.
-    pub name: String,
+    pub name: OsString,
     /// Whether it is a directory.
     pub is_dir: bool,
     /// Its size now, unless it is gone.
@@ -31,7 +31,7 @@ pub struct WatchEvent {
     /// When its content last changed, unless it is gone.
     pub mod_time: Option<SystemTime>,
     /// The new path of a rename, where the watch saw it.
-    pub dest_path: Option<String>,
+    pub dest_path: Option<PathBuf>,
 }
 
 /// What a reader of a watch gets.

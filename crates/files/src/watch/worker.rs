@@ -198,9 +198,7 @@ impl Worker {
         WatchEvent {
             kind,
             path: self.shown(path),
-            name: name_of(&self.root.shown.join(path))
-                .to_string_lossy()
-                .into_owned(),
+            name: name_of(&self.shown(path)).to_owned(),
             is_dir: known.is_dir,
             size_bytes: now.map(|it| if it.is_dir() { 0 } else { it.len() }),
             mod_time: now.and_then(|it| it.modified().ok()),
@@ -208,12 +206,10 @@ impl Worker {
         }
     }
 
-    fn shown(&self, path: &Path) -> String {
-        let path = if path.as_os_str().is_empty() {
-            self.root.shown.clone()
-        } else {
-            self.root.shown.join(path)
-        };
-        path.to_string_lossy().into_owned()
+    fn shown(&self, path: &Path) -> PathBuf {
+        if path.as_os_str().is_empty() {
+            return self.root.shown.clone();
+        }
+        self.root.shown.join(path)
     }
 }

@@ -9,6 +9,7 @@ use std::{
         fs::{MetadataExt, PermissionsExt, symlink},
         net::UnixListener,
     },
+    path::{Path, PathBuf},
 };
 
 use browserd_files::{Error, ListOptions, Mode, OsKind};
@@ -40,7 +41,10 @@ async fn listed(place: &Place, options: ListOptions) -> Vec<String> {
         .await
         .unwrap();
     let root = format!("{}/", place.root().display());
-    let relative = |path: String| path.strip_prefix(&root).unwrap().to_owned();
+    let relative = |path: PathBuf| {
+        let inner = path.to_str().unwrap().strip_prefix(&root);
+        inner.unwrap().to_owned()
+    };
     listing
         .entries
         .into_iter()
@@ -94,7 +98,10 @@ async fn a_listing_tells_what_is_there() {
         fs::metadata(place.path("dir/file")).unwrap().ino()
     );
     assert!(link.is_symlink && !link.is_dir);
-    assert_eq!(link.symlink_target.as_deref(), Some("../nowhere"));
+    assert_eq!(
+        link.symlink_target.as_deref(),
+        Some(Path::new("../nowhere"))
+    );
     assert!(sub.is_dir && sub.size_bytes == 0 && sub.mode == "drwx------");
     let own = fs::metadata(place.path("dir")).unwrap().uid();
     assert_eq!(sub.uid, own);
@@ -112,13 +119,15 @@ async fn what_is_known_of_a_path() {
         async move { files.info(&path).await }
     };
     let dir = info("to-dir").await.unwrap();
-    assert!(dir.is_dir && dir.is_symlink && dir.symlink_target.as_deref() == Some("dir"));
+    assert!(
+        dir.is_dir && dir.is_symlink && dir.symlink_target.as_deref() == Some(Path::new("dir"))
+    );
     assert_eq!(dir.name, "to-dir");
     let dangling = info("dir/link").await.unwrap();
     assert!(dangling.is_symlink && dangling.mode.starts_with('l'));
     assert_os(info("missing").await, OsKind::NotFound);
     let root = place.files.info(&fs_path("/".as_ref())).await.unwrap();
-    assert!(root.is_dir && root.name == "/" && root.path == "/");
+    assert!(root.is_dir && root.name == "/" && root.path == Path::new("/"));
 }
 
 /// A user without the right to search a directory sees its names and nothing more.
@@ -139,7 +148,7 @@ async fn an_unreadable_entry_does_not_fail_the_list() {
         let names: Vec<_> = listing
             .entries
             .iter()
-            .map(|it| (it.name.as_str(), it.mode.as_str()))
+            .map(|it| (it.name.to_str().unwrap(), it.mode.as_str()))
             .collect();
         assert_eq!(
             names,

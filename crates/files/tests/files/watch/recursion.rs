@@ -91,7 +91,7 @@ async fn a_loss_is_told_and_made_good() {
             }
             Some(WatchItem::Event { event, .. }) => match event.kind {
                 ChangeKind::Create => {
-                    *created.entry(PathBuf::from(event.path)).or_insert(0) += 1;
+                    *created.entry(event.path).or_insert(0) += 1;
                 }
                 ChangeKind::Delete => deleted += 1,
                 ChangeKind::Write => {}
@@ -117,7 +117,7 @@ async fn late_creations(
     while created.remove(&last).is_none() {
         match next(events).await {
             Some(WatchItem::Event { event, .. }) if event.kind == ChangeKind::Create => {
-                *created.entry(PathBuf::from(event.path)).or_insert(0) += 1;
+                *created.entry(event.path).or_insert(0) += 1;
             }
             Some(_) => {}
             None => panic!("the watch ended"),
@@ -130,7 +130,7 @@ async fn creations(events: &mut WatchEvents, expected: usize) -> HashMap<PathBuf
     while created.len() < expected {
         match next(events).await {
             Some(WatchItem::Event { event, .. }) if event.kind == ChangeKind::Create => {
-                *created.entry(PathBuf::from(event.path)).or_insert(0) += 1;
+                *created.entry(event.path).or_insert(0) += 1;
             }
             Some(
                 WatchItem::Event { .. }

@@ -15,7 +15,7 @@ use browserd_api::{
 use browserd_files::{ListOptions, Mode};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{mode_in, path_in};
+use super::{mode_in, path_in, shown};
 use crate::{
     app::App,
     error::{ApiError, Result},
@@ -231,14 +231,14 @@ pub(crate) async fn copy_path(
 
 fn info(info: browserd_files::FileInfo) -> FileInfo {
     FileInfo {
-        name: info.name,
-        path: info.path,
+        name: shown(info.name),
+        path: shown(info.path),
         size_bytes: info.size_bytes,
         is_dir: info.is_dir,
         mod_time: rfc3339(info.mod_time),
         mode: info.mode,
         is_symlink: info.is_symlink,
-        symlink_target: info.symlink_target,
+        symlink_target: info.symlink_target.map(shown),
         uid: info.uid,
         gid: info.gid,
         owner: info.owner,

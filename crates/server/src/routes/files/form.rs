@@ -13,12 +13,14 @@ use axum::{
     body::Body,
     extract::{FromRequest, Request},
 };
+use browserd_api::names;
+use browserd_files::FsPath;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, header};
 use multer::{Field, Multipart};
 
-use super::body::Upload;
+use super::{body::Upload, path_in};
 use crate::error::{ApiError, Result};
 
 /// A part that is no file has no more bytes than the longest path and some.
@@ -112,6 +114,18 @@ impl Part {
 
     /// Its whole content as text.
     pub(super) async fn text(mut self) -> Result<String> {
+        let bytes = self.short().await?;
+        String::from_utf8(bytes)
+            .map_err(|_| ApiError::bad_request(format!("{}: not UTF-8 text", self.name)))
+    }
+
+    /// Its whole content as a path, which need not be UTF-8.
+    pub(super) async fn path(mut self) -> Result<FsPath> {
+        let bytes = self.short().await?;
+        path_in(&self.name, &names::text_of_raw(&bytes))
+    }
+
+    async fn short(&mut self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if bytes.len() + chunk.len() > MAX_TEXT_BYTES {
@@ -120,8 +134,7 @@ impl Part {
             }
             bytes.extend_from_slice(&chunk);
         }
-        String::from_utf8(bytes)
-            .map_err(|_| ApiError::bad_request(format!("{}: not UTF-8 text", self.name)))
+        Ok(bytes)
     }
 }
 

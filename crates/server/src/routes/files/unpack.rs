@@ -8,10 +8,7 @@ use browserd_api::{
 use browserd_files::{ArchiveKind, Files, FsPath, Spooled};
 use http::StatusCode;
 
-use super::{
-    form::{Form, Part, missing, twice, unknown},
-    path_in,
-};
+use super::form::{Form, Part, missing, twice, unknown};
 use crate::{
     app::App,
     error::{ApiError, Result},
@@ -107,8 +104,7 @@ async fn receive_parts(files: &Files, form: &mut Form, names: ArchiveNames) -> R
         if name == names.archive {
             put(&mut content, &name, spool(files, part).await?)?;
         } else if name == "dest_path" {
-            let text = part.text().await?;
-            put(&mut dest, &name, path_in(&name, &text)?)?;
+            put(&mut dest, &name, part.path().await?)?;
         } else if names.strips && name == "strip_components" {
             let text = part.text().await?;
             let number = text.trim().parse().map_err(|_| {

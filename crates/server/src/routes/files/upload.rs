@@ -8,10 +8,7 @@ use browserd_files::{Files, FsPath, SmallFile, Spooled, WriteOptions};
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{
-    form::{Form, Part, missing, twice, unknown},
-    path_in,
-};
+use super::form::{Form, Part, missing, twice, unknown};
 use crate::{
     app::App,
     error::{ApiError, Result},
@@ -122,8 +119,7 @@ impl Intake {
         };
         let half = self.open.remove(key);
         if is_dest {
-            let text = part.text().await?;
-            let dest = path_in(&name, &text)?;
+            let dest = part.path().await?;
             return match half {
                 None => self.keep(key, Half::Dest(dest)),
                 Some(Half::Dest(_)) => Err(twice(&name)),

@@ -11,7 +11,7 @@ use browserd_api::{
 use browserd_files::{ChangeKind, WatchEvents, WatchItem, WatchOptions};
 use http::StatusCode;
 
-use super::path_in;
+use super::{path_in, shown};
 use crate::{
     app::App,
     error::{ApiError, Result},
@@ -150,12 +150,12 @@ impl Source {
                 };
                 let change = wire::WatchEvent::Change {
                     kind,
-                    path: event.path,
-                    name: event.name,
+                    path: shown(event.path),
+                    name: shown(event.name),
                     is_dir: event.is_dir,
                     size_bytes: event.size_bytes,
                     mod_time: event.mod_time.map(rfc3339),
-                    dest_path: event.dest_path,
+                    dest_path: event.dest_path.map(shown),
                 };
                 Event::new(sequence, &change)
             }
