@@ -385,6 +385,10 @@ pub(crate) struct FileBounds {
     /// Folder for uploads that cannot go to their place yet; the files in it have no names
     #[arg(long, env = "UPLOAD_DIR", default_value = "/tmp")]
     pub(crate) upload_dir: PathBuf,
+    /// Seconds that a file system may take for a step of a call; a call that makes no progress for
+    /// so long is answered with 503
+    #[arg(long, env = "FILE_DEADLINE_SEC", default_value = "30", value_parser = parse::seconds)]
+    pub(crate) file_deadline_sec: u64,
     /// Archives that are packed or unpacked at once
     #[arg(long, env = "MAX_ARCHIVES", default_value = "32", value_parser = parse::count)]
     pub(crate) max_archives: usize,

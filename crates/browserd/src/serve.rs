@@ -3,18 +3,28 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use browserd_blocking::{self as blocking, Pool};
 use browserd_budget::Budget;
 use browserd_devtools::upstream::{self, Source};
 use browserd_display::{Desktop, Display};
 use browserd_files::{self as files, ArchiveLimits, Files, WatchLimits};
 use browserd_process::{self as process, Environment};
-use browserd_server::{Domains, Limits, Listen, Rules, Server};
+use browserd_server::{Domains, Limits, Listen, Pools, Rules, Server};
 use browserd_ws::relay;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     config::Serve,
     shutdown::{self, Work},
+};
+
+/// What `/readyz` may take of threads. It waits for a second, and is asked again all the time.
+const READINESS: blocking::Limits = blocking::Limits {
+    threads: 16,
+    threads_each: 4,
+    queue_each: 16,
+    queue: 64,
+    deadline: Duration::from_secs(2),
 };
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -39,6 +49,10 @@ pub(crate) async fn serve(settings: Serve, environment: Environment) -> anyhow::
         files: Files::new(files_config(&settings)),
         desktop,
         supervisor: browserd_supervisor::Client::new(&settings.machine.supervisor_socket),
+        pools: Pools {
+            logs: Pool::new("logs", blocking_limits(&settings)),
+            readiness: Pool::new("readiness", READINESS),
+        },
     };
     let running = server.run(server_config(&settings), domains);
     process::trim_heap();
@@ -111,6 +125,14 @@ fn server_config(settings: &Serve) -> browserd_server::Config {
             log_frames: devtools.log_cdp_messages,
         },
         data_dir: settings.profile.browser_data_dir.clone(),
+    }
+}
+
+/// Bounds for the threads of each concern.
+fn blocking_limits(settings: &Serve) -> blocking::Limits {
+    blocking::Limits {
+        deadline: Duration::from_secs(settings.files.file_deadline_sec),
+        ..blocking::Limits::default()
     }
 }
 

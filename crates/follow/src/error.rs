@@ -33,7 +33,12 @@ pub enum Error {
         #[source]
         source: notify::Error,
     },
-    /// The runtime shuts down.
-    #[error("the runtime no longer runs blocking work")]
-    Stopped,
+    /// The file system does not answer, or too much waits for it.
+    #[error("read {path}: {source}")]
+    NoAnswer {
+        /// The file.
+        path: PathBuf,
+        /// How that showed.
+        source: browserd_blocking::Error,
+    },
 }

@@ -2,10 +2,11 @@
 //! they may block.
 
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use browserd_blocking::{Pool, Work};
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::tail::{Step, Tail};
 use crate::{Config, Error, Event};
@@ -18,6 +19,8 @@ use crate::{Config, Error, Event};
 pub struct Follower {
     phase: Phase,
     wake: Arc<Notify>,
+    path: PathBuf,
+    pool: Pool,
 }
 
 /// Where the reading stands. The [`Tail`] travels to a blocking thread for each step.
@@ -28,7 +31,7 @@ enum Phase {
     /// All is read; the next event tells.
     Idle(Box<Tail>),
     /// A step runs.
-    Stepping(JoinHandle<(Box<Tail>, Result<Step, Error>)>),
+    Stepping(Work<(Box<Tail>, Result<Step, Error>)>),
     /// What is left in the buffers is the last.
     Ending(Box<Tail>),
     /// Nothing more comes.
@@ -43,10 +46,13 @@ impl Follower {
     /// [`Error::Watch`] if the kernel gives no inotify instance.
     pub fn new(config: Config) -> Result<Self, Error> {
         let wake = Arc::new(Notify::new());
+        let (path, pool) = (config.path.clone(), config.pool.clone());
         let tail = Tail::new(config, &wake)?;
         Ok(Self {
             phase: Phase::Ready(Box::new(tail)),
             wake,
+            path,
+            pool,
         })
     }
 
@@ -74,16 +80,15 @@ impl Follower {
                         Ok((tail, Ok(Step::Progress))) => Phase::Ready(tail),
                         Ok((tail, Ok(Step::Idle))) => Phase::Idle(tail),
                         Ok((tail, Ok(Step::Ended))) => Phase::Ending(tail),
-                        Ok((_, Err(error))) => {
+                        Ok((tail, Err(error))) => {
                             self.phase = Phase::Ended;
+                            self.pool.let_go(&self.path, tail);
                             return Err(error);
                         }
-                        Err(error) => {
+                        Err(source) => {
                             self.phase = Phase::Ended;
-                            if let Ok(panic) = error.try_into_panic() {
-                                std::panic::resume_unwind(panic);
-                            }
-                            return Err(Error::Stopped);
+                            let path = self.path.clone();
+                            return Err(Error::NoAnswer { path, source });
                         }
                     };
                     continue;
@@ -96,16 +101,33 @@ impl Follower {
             }
             self.phase = match mem::replace(&mut self.phase, Phase::Ended) {
                 Phase::Ready(mut tail) | Phase::Idle(mut tail) => {
-                    Phase::Stepping(spawn_blocking(move || {
+                    Phase::Stepping(self.pool.run(&self.path, move || {
                         let step = tail.step();
                         (tail, step)
                     }))
+                }
+                // Nothing is in its buffers any more.
+                Phase::Ending(tail) => {
+                    self.pool.let_go(&self.path, tail);
+                    Phase::Ended
                 }
                 other => {
                     debug_assert!(!matches!(other, Phase::Stepping(_)));
                     Phase::Ended
                 }
             };
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // Closing its files may block.
+        match mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Ready(tail) | Phase::Idle(tail) | Phase::Ending(tail) => {
+                self.pool.let_go(&self.path, tail);
+            }
+            Phase::Stepping(_) | Phase::Ended => {}
         }
     }
 }

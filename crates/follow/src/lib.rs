@@ -26,6 +26,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
+use browserd_blocking::{Limits, Pool};
 use bytes::Bytes;
 
 pub use error::Error;
@@ -45,6 +46,8 @@ pub struct Config {
     pub follow: bool,
     /// The longest line yielded in one piece, in bytes; at least 1.
     pub max_line_bytes: usize,
+    /// The threads that read the file. By default a pool of this follower's own.
+    pub pool: Pool,
 }
 
 impl Config {
@@ -56,6 +59,7 @@ impl Config {
             start: Start::Beginning,
             follow: true,
             max_line_bytes: MAX_LINE_BYTES,
+            pool: Pool::new("follow", Limits::default()),
         }
     }
 
@@ -63,6 +67,13 @@ impl Config {
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;
+        self
+    }
+
+    /// Read on these threads.
+    #[must_use]
+    pub fn pool(mut self, pool: &Pool) -> Self {
+        self.pool = pool.clone();
         self
     }
 

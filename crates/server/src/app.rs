@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use browserd_blocking::Pool;
 use browserd_devtools::upstream::Upstream;
 use browserd_display::Desktop;
 use browserd_files::Files;
@@ -52,6 +53,17 @@ pub struct Domains {
     pub desktop: Option<Desktop>,
     /// supervisord.
     pub supervisor: supervisor::Client,
+    /// The threads of what blocks.
+    pub pools: Pools,
+}
+
+/// The threads of what blocks outside of the domains that have their own.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    /// Reading logs that are streamed.
+    pub logs: Pool,
+    /// Looking at the disk and at the services' logs for `/readyz`.
+    pub readiness: Pool,
 }
 
 /// The state of every router; cheap to clone.
@@ -102,6 +114,12 @@ impl App {
                 Err(_) => pending().await,
             },
         }
+    }
+
+    /// All pools of threads, to be counted.
+    pub(crate) fn pools(&self) -> Vec<&Pool> {
+        let own = &self.domains.pools;
+        vec![&own.logs, &own.readiness]
     }
 
     /// Makes `/readyz` say no from now on, and ends the event streams.

@@ -29,7 +29,7 @@ mod time;
 mod waiting;
 
 pub use crate::{
-    app::{Config, Domains},
+    app::{Config, Domains, Pools},
     listener::Limits,
     middleware::caller::{HostPattern, Origin, Rules},
     openapi::openapi_yaml,

@@ -1,7 +1,11 @@
 //! The gauges and counters behind `/metrics`.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
+use browserd_blocking::Pool;
 use http::Method;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -25,6 +29,12 @@ struct EndLabels {
     ended_by: &'static str,
 }
 
+/// Labels of what a pool of threads does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+}
+
 /// A handle on everything that is counted.
 #[derive(Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
@@ -39,6 +49,16 @@ struct Inner {
     up: Gauge,
     generation: Gauge,
     tasks: Gauge,
+    blocking: Blocking,
+}
+
+/// The threads of what blocks.
+#[derive(Default)]
+struct Blocking {
+    busy: Family<PoolLabels, Gauge>,
+    stuck: Family<PoolLabels, Gauge>,
+    queued: Family<PoolLabels, Gauge>,
+    refused: Family<PoolLabels, Counter>,
 }
 
 /// One open DevTools session, counted while it lives.
@@ -95,6 +115,7 @@ impl Metrics {
         );
         let tasks = Gauge::default();
         registry.register("tasks_alive", "Tasks of the runtime", tasks.clone());
+        let blocking = Blocking::register(&mut registry);
         Self(Arc::new(Inner {
             registry,
             requests,
@@ -105,6 +126,7 @@ impl Metrics {
             up,
             generation,
             tasks,
+            blocking,
         }))
     }
 
@@ -140,7 +162,12 @@ impl Metrics {
     }
 
     /// The text format of Prometheus, with the state of the upstream as it is now.
-    pub(crate) fn render(&self, up: bool, generation: u64) -> Result<String, fmt::Error> {
+    pub(crate) fn render(
+        &self,
+        up: bool,
+        generation: u64,
+        pools: &[&Pool],
+    ) -> Result<String, fmt::Error> {
         self.0.up.set(up.into());
         self.0
             .generation
@@ -149,9 +176,55 @@ impl Metrics {
             .metrics()
             .num_alive_tasks();
         self.0.tasks.set(tasks.try_into().unwrap_or(i64::MAX));
+        for pool in pools {
+            self.0.blocking.set(pool);
+        }
         let mut text = String::new();
         encode(&mut text, &self.0.registry)?;
         Ok(text)
+    }
+}
+
+impl Blocking {
+    fn register(registry: &mut Registry) -> Self {
+        let all = Self::default();
+        for (name, help, gauges) in [
+            (
+                "blocking_busy",
+                "Threads that are in a call that may block",
+                &all.busy,
+            ),
+            (
+                "blocking_stuck",
+                "Those of them that nobody waits for any more",
+                &all.stuck,
+            ),
+            (
+                "blocking_queued",
+                "Calls that wait for a thread",
+                &all.queued,
+            ),
+        ] {
+            registry.register(name, help, gauges.clone());
+        }
+        let help = "Calls refused because too many waited or hung";
+        registry.register("blocking_refused", help, all.refused.clone());
+        all
+    }
+
+    fn set(&self, pool: &Pool) {
+        let counts = pool.counts();
+        let labels = PoolLabels { pool: pool.name() };
+        for (gauges, count) in [
+            (&self.busy, counts.busy),
+            (&self.stuck, counts.stuck),
+            (&self.queued, counts.queued),
+        ] {
+            let count = count.try_into().unwrap_or(i64::MAX);
+            gauges.get_or_create(&labels).set(count);
+        }
+        let refused = self.refused.get_or_create(&labels);
+        refused.inner().store(counts.refused, Ordering::Relaxed);
     }
 }
 

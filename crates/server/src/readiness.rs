@@ -2,9 +2,13 @@
 
 mod services;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use browserd_api::{Part, Parts, Ready};
+use browserd_blocking::Pool;
 use nix::sys::statvfs::statvfs;
 use tokio::time::timeout;
 
@@ -19,12 +23,12 @@ const ROOT: &str = "/";
 
 /// Asks every part.
 pub(crate) async fn check(app: &App) -> Ready {
-    let (display, supervisor) = tokio::join!(display(app), supervisor(app));
+    let (display, supervisor, disk) = tokio::join!(display(app), supervisor(app), disk(app));
     let parts = Parts {
         devtools: devtools(app),
         display,
         supervisor,
-        disk: disk(&app.config.data_dir),
+        disk,
     };
     let all = [
         &parts.devtools,
@@ -58,17 +62,46 @@ async fn display(app: &App) -> Part {
 }
 
 async fn supervisor(app: &App) -> Part {
-    match timeout(PATIENCE, services::check(&app.domains.supervisor)).await {
+    let pool = &app.domains.pools.readiness;
+    match timeout(PATIENCE, services::check(&app.domains.supervisor, pool)).await {
         Ok(Ok(part)) => part,
         other => part(other, |_| String::new()),
     }
 }
 
-fn disk(data_dir: &Path) -> Part {
-    // Not yet made, the profile's folder will be on the file system of what is there.
-    let profile = data_dir.ancestors().find(|path| path.exists());
-    let full = profile.map(room).filter(|part| !part.ready);
-    full.unwrap_or_else(|| room(Path::new(ROOT)))
+/// Looks at the file systems of the profile and of the rest. One that hangs costs a thread that is
+/// for nothing else.
+async fn disk(app: &App) -> Part {
+    let pool = &app.domains.pools.readiness;
+    let (profile, root) = tokio::join!(
+        room_in(pool, app.config.data_dir.clone()),
+        room_in(pool, ROOT.into())
+    );
+    if profile.ready { root } else { profile }
+}
+
+async fn room_in(pool: &Pool, dir: PathBuf) -> Part {
+    let shown = dir.clone();
+    let look = pool.run(dir.clone(), move || {
+        // Not yet made, the folder will be on the file system of what is there.
+        let found = dir.ancestors().find(|path| path.exists());
+        room(found.unwrap_or_else(|| Path::new(ROOT)))
+    });
+    match timeout(PATIENCE, look).await {
+        Ok(Ok(part)) => part,
+        Ok(Err(error)) => Part {
+            ready: false,
+            detail: error.to_string(),
+        },
+        Err(_) => Part {
+            ready: false,
+            detail: format!(
+                "the file system of {} does not answer within {} s",
+                shown.display(),
+                PATIENCE.as_secs()
+            ),
+        },
+    }
 }
 
 /// Whether a file system has room.

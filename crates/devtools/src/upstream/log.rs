@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use browserd_blocking::{Limits, Pool};
 use browserd_follow as follow;
 use browserd_follow::{Follower, Start, State};
 use tokio::time::{Instant, sleep_until};
@@ -15,6 +16,9 @@ use crate::Peer;
 const MARK: &str = "DevTools listening on ws://";
 /// How long to wait when the kernel gives no inotify watch.
 const RETRY: Duration = Duration::from_secs(1);
+/// So many threads may hang in a log whose file system does not answer, one for each time it was
+/// tried again.
+const MAX_THREADS: usize = 2;
 
 /// What the log tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,14 +36,22 @@ pub(super) struct Log {
     follower: Option<Follower>,
     /// When to take a follower again, after one that failed.
     retry_at: Option<Instant>,
+    /// Its own: nobody else's reading keeps Chromium's address away.
+    pool: Pool,
 }
 
 impl Log {
     pub(super) fn new(path: PathBuf) -> Self {
+        let limits = Limits {
+            threads: MAX_THREADS,
+            threads_each: MAX_THREADS,
+            ..Limits::default()
+        };
         Self {
             path,
             follower: None,
             retry_at: None,
+            pool: Pool::new("chromium-log", limits),
         }
     }
 
@@ -56,7 +68,9 @@ impl Log {
             }
             let Some(follower) = &mut self.follower else {
                 let start = Start::LastMatch(MARK.into());
-                let config = follow::Config::new(&self.path).start(start);
+                let config = follow::Config::new(&self.path)
+                    .start(start)
+                    .pool(&self.pool);
                 match Follower::new(config) {
                     Ok(follower) => self.follower = Some(follower),
                     Err(error) => return self.failed(&error),
@@ -136,7 +150,9 @@ mod tests {
     async fn a_log_that_cannot_be_followed_is_not_tried_in_a_tight_loop() {
         let mut log = Log::new("/nonexistent/chromium".into());
         let start = Instant::now();
-        log.failed(&follow::Error::Stopped);
+        let source = browserd_blocking::Error::Stuck { place: "/".into() };
+        let path = "/".into();
+        log.failed(&follow::Error::NoAnswer { path, source });
         let News::Waiting(text) = log.next().await else {
             panic!("an address in no log")
         };

@@ -99,6 +99,7 @@ fn last_lines(file: &File, length: u64, lines: u64) -> io::Result<u64> {
 fn read(file: &File, block: &mut Vec<u8>, start: u64, end: u64) -> io::Result<()> {
     block.resize(usize::try_from(end - start).unwrap_or(usize::MAX), 0);
     let mut filled = 0;
+    browserd_blocking::progress();
     while filled < block.len() {
         match file.read_at(&mut block[filled..], start + filled as u64) {
             Ok(0) => break,

@@ -36,7 +36,7 @@ impl From<Error> for ApiError {
                 "cannot follow {}: the kernel's limit of inotify instances is reached",
                 path.display()
             )),
-            Error::Stopped => Self::unavailable("the daemon shuts down").cause(error),
+            Error::NoAnswer { source, .. } => Self::unavailable(source.to_string()),
         }
     }
 }

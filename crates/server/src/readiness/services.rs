@@ -9,8 +9,8 @@ use std::{
 };
 
 use browserd_api::Part;
+use browserd_blocking::Pool;
 use browserd_supervisor::{Client, Error, Process, ProcessState, State};
-use tokio::task::spawn_blocking;
 
 /// How much of a log is looked at for the reason of an end, in bytes.
 const TAIL: u64 = 16 * 1024;
@@ -23,7 +23,7 @@ const OWN_LINE: &str = "\nbrowserd: ";
 const CAME_UP: &str = "\nDevTools listening on ";
 
 /// Asks supervisord for itself and for its programs.
-pub(super) async fn check(supervisor: &Client) -> Result<Part, Error> {
+pub(super) async fn check(supervisor: &Client, pool: &Pool) -> Result<Part, Error> {
     let state = supervisor.state().await?;
     if state != State::Running {
         return Ok(Part {
@@ -33,7 +33,10 @@ pub(super) async fn check(supervisor: &Client) -> Result<Part, Error> {
     }
     let processes = supervisor.processes().await?;
     // All logs in one go: a change of threads for each step took more time than all the rest.
-    let lacking = spawn_blocking(move || processes.iter().filter_map(lack).collect::<Vec<_>>());
+    let logs = processes.iter().find_map(|it| it.stdout_log.clone());
+    let lacking = pool.run(logs.unwrap_or_default(), move || {
+        processes.iter().filter_map(lack).collect::<Vec<_>>()
+    });
     let lacking = lacking
         .await
         .unwrap_or_else(|error| vec![format!("the logs cannot be read: {error}")]);

@@ -50,6 +50,13 @@ fn app(rules: Rules) -> App {
         files: Files::new(browserd_files::Config::new(std::env::temp_dir())),
         desktop: Some(desktop),
         supervisor: browserd_supervisor::Client::new("/nonexistent/supervisor.sock"),
+        pools: crate::Pools {
+            logs: browserd_blocking::Pool::new("logs", browserd_blocking::Limits::default()),
+            readiness: browserd_blocking::Pool::new(
+                "readiness",
+                browserd_blocking::Limits::default(),
+            ),
+        },
     };
     let config = Config {
         limits: Limits {
@@ -315,7 +322,7 @@ async fn a_request_that_its_client_gave_up_is_counted() {
         given_up.is_err(),
         "it was answered before it could be given up"
     );
-    let text = app.metrics.render(false, 0).unwrap();
+    let text = app.metrics.render(false, 0, &app.pools()).unwrap();
     let counted = r#"method="GET",route="/json/{*rest}",status="499"} 1"#;
     assert!(text.contains(counted), "{text}");
 }

@@ -8,6 +8,7 @@ use browserd_api::{
     logs::{LogEvent, LogName, LogParameters, LogSource},
     process::{ErrorName, GapName},
 };
+use browserd_blocking::Pool;
 use browserd_files::{FsPath, OsKind};
 use browserd_follow::{Config, Follower, Line, Start};
 use browserd_supervisor as supervisor;
@@ -161,11 +162,17 @@ impl Wanted {
             Err(error) if self.follow && error.os_kind() == Some(OsKind::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(self.follower(path)?)
+        Ok(self.follower(path, &app.domains.pools.logs)?)
     }
 
-    fn follower(&self, path: &FsPath) -> std::result::Result<Follower, browserd_follow::Error> {
-        let config = Config::new(path.as_path()).start(self.start.clone());
+    fn follower(
+        &self,
+        path: &FsPath,
+        pool: &Pool,
+    ) -> std::result::Result<Follower, browserd_follow::Error> {
+        let config = Config::new(path.as_path())
+            .start(self.start.clone())
+            .pool(pool);
         Follower::new(if self.follow { config } else { config.once() })
     }
 
@@ -181,6 +188,7 @@ impl Wanted {
                 Ok(Input::Follower(self.open(app, &path).await?))
             }
             Err(supervisor::Error::NotFound(_)) if self.follow => Ok(Input::Unknown {
+                pool: app.domains.pools.logs.clone(),
                 supervisor: app.domains.supervisor.clone(),
                 name: name.to_owned(),
                 wanted: self.clone(),
@@ -199,6 +207,7 @@ enum Input {
     /// supervisord does not know the program yet.
     Unknown {
         supervisor: supervisor::Client,
+        pool: Pool,
         name: String,
         wanted: Wanted,
     },
@@ -271,6 +280,7 @@ impl Source {
         tokio::time::sleep(ASK_EVERY).await;
         let Input::Unknown {
             supervisor,
+            pool,
             name,
             wanted,
         } = &self.input
@@ -284,7 +294,7 @@ impl Source {
             self.broken = Some(format!("the program {name:?} writes to no log file"));
             return;
         };
-        match wanted.follower(&path) {
+        match wanted.follower(&path, pool) {
             Ok(follower) => self.input = Input::Follower(follower),
             Err(error) => self.broken = Some(reason(&error)),
         }

@@ -17,7 +17,11 @@ pub(crate) async fn get_metrics(State(app): State<App>) -> Result<impl IntoRespo
     let upstream = &app.domains.upstream;
     let text = app
         .metrics
-        .render(upstream.current().is_some(), upstream.generation())
+        .render(
+            upstream.current().is_some(),
+            upstream.generation(),
+            &app.pools(),
+        )
         .map_err(|error| {
             let failed = "cannot write the metrics";
             ApiError::new(
