@@ -22,6 +22,7 @@ pub mod daemon;
 pub mod echo;
 pub mod endpoints;
 pub mod http;
+pub mod hung;
 pub mod journal;
 pub mod metrics;
 pub mod nginx;

@@ -12,6 +12,7 @@ mod display;
 mod errors;
 mod files;
 mod heavy;
+mod hung;
 mod limits;
 mod logs;
 mod process;
@@ -36,10 +37,12 @@ use tokio::runtime::{Handle, Runtime};
 
 use self::shared::{Shared, Suite};
 
+const OWN_MOUNT: &str = "what the test mounts is not there in a container";
+
 /// Why tests that start a part beside the daemon are not for containers.
 const PARTS: &str = "the parts that the test starts are not in the container";
 /// What cannot be tried in a container, and why.
-const HOST_ONLY: [(&str, &str); 6] = [
+const HOST_ONLY: [(&str, &str); 9] = [
     (
         "callers::a_configured_name_gets_in_from_another_machine",
         "no engine starts a container in a network that a test has made",
@@ -48,6 +51,9 @@ const HOST_ONLY: [(&str, &str); 6] = [
         "limits::a_command_at_the_limit_of_open_files",
         "the limit of a container's process is not the test's to set",
     ),
+    ("hung::nothing_else_waits_for_it", OWN_MOUNT),
+    ("hung::its_callers_are_told", OWN_MOUNT),
+    ("hung::a_profile_on_it_is_not_ready", OWN_MOUNT),
     ("terminals::vi_runs", "the image has no editor"),
     ("starting::first_calls_wait_for_the_display", PARTS),
     ("starting::first_calls_wait_for_supervisord", PARTS),
@@ -140,6 +146,11 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
         heavy {
             ninety_mebibytes_in_and_two_hundred_out
             a_stalled_client_costs_nothing_and_disturbs_nobody
+        }
+        hung {
+            nothing_else_waits_for_it
+            its_callers_are_told
+            a_profile_on_it_is_not_ready
         }
         streams {
             output_that_nobody_reads_costs_nothing
