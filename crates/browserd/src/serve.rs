@@ -144,6 +144,7 @@ fn files_config(settings: &Serve) -> files::Config {
             unpacked_bytes: bounds.archive_max_bytes,
             ratio: bounds.archive_max_ratio,
         },
+        deadline: Duration::from_secs(bounds.file_deadline_sec),
         max_archives: bounds.max_archives,
         watch_limits: WatchLimits {
             watches: bounds.max_watches,

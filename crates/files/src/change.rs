@@ -23,7 +23,10 @@ impl Files {
     /// Dropping the future does not stop the call.
     pub async fn create_directory(&self, path: &FsPath, mode: Mode) -> Result<()> {
         let dir = path.as_path().to_owned();
-        blocking(path, move || create_directory(&dir, mode)).await
+        blocking(&self.shared.pools.steps, path.as_path(), move || {
+            create_directory(&dir, mode)
+        })
+        .await
     }
 
     /// Deletes a file, or a symbolic link, which is not followed. A directory is refused.
@@ -33,7 +36,7 @@ impl Files {
     pub async fn delete_file(&self, path: &FsPath) -> Result<()> {
         path.not_root()?;
         let file = path.as_path().to_owned();
-        blocking(path, move || {
+        blocking(&self.shared.pools.steps, path.parent(), move || {
             fs::remove_file(&file).attempt("delete", &file)
         })
         .await
@@ -47,7 +50,7 @@ impl Files {
     pub async fn delete_directory(&self, path: &FsPath) -> Result<()> {
         path.not_root()?;
         let dir = path.as_path().to_owned();
-        blocking(path, move || {
+        blocking(&self.shared.pools.trees, path.parent(), move || {
             const ACTION: &str = "delete the directory";
             let metadata = fs::symlink_metadata(&dir).attempt(ACTION, &dir)?;
             if !metadata.is_dir() {
@@ -73,7 +76,7 @@ impl Files {
         const ACTION: &str = "set the permissions of";
         let (owner, group) = (owner.map(str::to_owned), group.map(str::to_owned));
         let file = path.as_path().to_owned();
-        blocking(path, move || {
+        blocking(&self.shared.pools.steps, path.as_path(), move || {
             let uid = owner.as_deref().map(owner::uid_of).transpose()?;
             let gid = group.as_deref().map(owner::gid_of).transpose()?;
             // First the owner: the kernel takes the set-id bits away when it changes.

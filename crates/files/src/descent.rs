@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use browserd_blocking::progress;
 use rustix::{
     fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat, unlinkat},
     io::{Errno, Result},
@@ -64,6 +65,7 @@ impl Descent {
 
     /// The names in the directory at hand, in order, without the temporary ones of this crate.
     pub(crate) fn names(&self) -> Result<Vec<OsString>> {
+        progress();
         let mut names = Vec::new();
         for entry in Dir::read_from(self.dir())? {
             let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
@@ -133,6 +135,7 @@ pub(crate) fn remove_tree(top: &Path) -> Result<()> {
     let mut descent = Descent::open(top)?;
     let mut way = Vec::new();
     loop {
+        progress();
         if let Some(name) = remove_files(descent.dir())? {
             descent.enter(&name)?;
             way.push(name);
@@ -157,6 +160,7 @@ fn remove_files(dir: &OwnedFd) -> Result<Option<OsString>> {
             return Ok(Some(name.to_owned()));
         }
         gone(unlinkat(dir, name, AtFlags::empty()))?;
+        progress();
     }
     Ok(None)
 }

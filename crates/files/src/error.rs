@@ -127,8 +127,11 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The runtime stopped before the work was done.
-    #[error("the runtime stopped while {} was worked on", .path.display())]
+    /// The file system does not answer, or too much waits for it.
+    #[error(transparent)]
+    NoAnswer(browserd_blocking::Error),
+    /// The work ended without an outcome.
+    #[error("the work on {} was broken off", .path.display())]
     Interrupted {
         /// The path.
         path: PathBuf,

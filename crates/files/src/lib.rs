@@ -1,7 +1,7 @@
 //! The files of the machine: reading, atomic writing, listing, moving, archives and watches.
 //!
 //! Everything goes through [`Files`]; paths are checked once, by [`FsPath::parse`]. Whatever
-//! touches the disk does so on the runtime's blocking threads.
+//! touches the disk does so on threads of this crate's own.
 
 mod archive;
 mod change;
@@ -12,6 +12,7 @@ mod list;
 mod mode;
 mod owner;
 mod path;
+mod pools;
 mod read;
 mod temp;
 mod transfer;
@@ -22,8 +23,10 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
+use browserd_blocking::Pool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use archive::{
@@ -40,6 +43,9 @@ pub use temp::is_temporary;
 pub use watch::{ChangeKind, WatchEvent, WatchEvents, WatchItem, WatchLimits, WatchOptions};
 pub use write::{Placement, Precondition, SmallFile, WriteOptions, Writer, Written};
 
+use pools::{Pools, blocking};
+use write::Commits;
+
 /// So many directories are remembered as swept; past it, all are forgotten and swept again.
 const MAX_SWEPT: usize = 4096;
 
@@ -54,6 +60,8 @@ pub struct Config {
     pub max_archives: usize,
     /// How watches behave.
     pub watch_limits: WatchLimits,
+    /// A call that makes no progress for so long fails.
+    pub deadline: Duration,
 }
 
 /// The files of the machine. Clones are handles of the same.
@@ -66,8 +74,9 @@ pub struct Files {
 #[derive(Debug)]
 pub(crate) struct Shared {
     config: Config,
-    /// Held from a write's last look at its target to the rename.
-    commits: Mutex<()>,
+    /// From a write's last look at its target to the rename.
+    commits: Commits,
+    pools: Pools,
     /// The directories, by device and inode, in which leftovers were looked for.
     swept: Mutex<HashSet<(u64, u64)>>,
     archives: Arc<Semaphore>,
@@ -84,6 +93,7 @@ impl Config {
             archive_limits: ArchiveLimits::default(),
             max_archives: 32,
             watch_limits: WatchLimits::default(),
+            deadline: Duration::from_secs(30),
         }
     }
 }
@@ -94,8 +104,9 @@ impl Files {
     pub fn new(config: Config) -> Self {
         let shared = Shared {
             archives: Arc::new(Semaphore::new(config.max_archives)),
+            pools: Pools::new(config.deadline, config.max_archives),
             config,
-            commits: Mutex::new(()),
+            commits: Commits::default(),
             swept: Mutex::default(),
             watches: watch::Watches::default(),
             buffers: Arc::default(),
@@ -105,13 +116,20 @@ impl Files {
         }
     }
 
+    /// The threads, to be counted.
+    #[must_use]
+    pub fn pools(&self) -> [&Pool; 3] {
+        let pools = &self.shared.pools;
+        [&pools.steps, &pools.trees, &pools.archives]
+    }
+
     /// Removes what a crashed daemon left in a directory; returns how many entries.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the sweep.
     pub async fn sweep(&self, dir: &FsPath) -> Result<usize> {
         let path = dir.as_path().to_owned();
-        let swept = blocking(dir, move || {
+        let swept = blocking(&self.shared.pools.steps, dir.as_path(), move || {
             temp::sweep(&path).map_err(|source| Error::os("clean up", &path, source))
         });
         swept.await
@@ -150,17 +168,4 @@ impl Shared {
             }
         }
     }
-}
-
-/// Runs what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(
-    path: impl AsRef<Path>,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| {
-        Err(Error::Interrupted {
-            path: path.as_ref().to_owned(),
-        })
-    })
 }

@@ -17,6 +17,7 @@ use crate::{
     Error, FileInfo, Files, FsPath, Result, blocking, descent::Descent, error::Attempt,
     info::has_gone, owner::Names, path::is_plain,
 };
+use browserd_blocking::progress;
 
 const ACTION: &str = "list";
 /// A page has no more entries than this, so that memory has a bound.
@@ -51,7 +52,13 @@ impl Files {
     pub async fn list(&self, path: &FsPath, options: ListOptions) -> Result<Listing> {
         let root = path.as_path().to_owned();
         let shared = std::sync::Arc::clone(&self.shared);
-        blocking(path, move || {
+        let pools = &self.shared.pools;
+        let pool = if options.recursive {
+            &pools.trees
+        } else {
+            &pools.steps
+        };
+        blocking(pool, path.as_path(), move || {
             let listing = list(&root, &options)?;
             shared.sweep_once(&root);
             Ok(listing)
@@ -65,7 +72,7 @@ impl Files {
     /// Dropping the future has no effect.
     pub async fn info(&self, path: &FsPath) -> Result<FileInfo> {
         let target = path.as_path().to_owned();
-        blocking(path, move || {
+        blocking(&self.shared.pools.steps, path.as_path(), move || {
             FileInfo::of_target(&target, &mut Names::default())
         })
         .await
@@ -123,6 +130,7 @@ impl Page {
         let names = descent.names().attempt(ACTION, root)?.into_iter();
         let mut levels = vec![Level { names, resume }];
         while let Some(level) = levels.last_mut() {
+            progress();
             if self.entries.len() >= self.room {
                 break;
             }

@@ -23,6 +23,11 @@ const SHOWN_CHARS: usize = 100;
 pub struct FsPath(PathBuf);
 
 impl FsPath {
+    /// The directory that it is in; the root is in itself.
+    pub(crate) fn parent(&self) -> &Path {
+        self.0.parent().unwrap_or(&self.0)
+    }
+
     /// Checks a path.
     pub fn parse(path: impl AsRef<OsStr>) -> Result<Self> {
         let path = path.as_ref();

@@ -1,5 +1,6 @@
 //! Reading a file as a stream of chunks.
 
+mod descriptor;
 mod pool;
 
 use std::{
@@ -7,22 +8,23 @@ use std::{
     io,
     ops::Range,
     os::unix::fs::{FileExt, OpenOptionsExt},
-    path::PathBuf,
+    path::Path,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::SystemTime,
 };
 
+use browserd_blocking::{self as threads, Work};
 use bytes::Bytes;
 use futures_util::Stream;
 use rustix::{
-    fs::{Advice, OFlags, fadvise, fstatfs},
+    fs::{Advice, OFlags, fadvise},
     io::Errno,
 };
-use tokio::task::JoinHandle;
 
 use crate::{Error, Files, FsPath, Result, blocking, error::Attempt, info};
+use descriptor::{Descriptor, Medium};
 pub(crate) use pool::Pool;
 
 const ACTION: &str = "read";
@@ -31,8 +33,6 @@ const ACTION: &str = "read";
 const CHUNK_BYTES: usize = 512 * 1024;
 /// A file up to this size is read at once, which saves a turn on another thread.
 const SMALL_BYTES: u64 = 64 * 1024;
-/// `TMPFS_MAGIC`, statfs(2).
-const TMPFS: i64 = 0x0102_1994;
 /// A kernel file that says to be empty is read at once up to this size, so that its length is
 /// known. Longer ones are streamed.
 const MAX_SIZELESS_BYTES: usize = 1024 * 1024;
@@ -40,8 +40,7 @@ const MAX_SIZELESS_BYTES: usize = 1024 * 1024;
 /// An open file and what is known of it.
 #[derive(Debug)]
 pub struct Reader {
-    path: PathBuf,
-    file: Arc<File>,
+    open: Descriptor,
     /// The whole content, where it is small.
     whole: Option<Bytes>,
     size_bytes: Option<u64>,
@@ -58,33 +57,39 @@ impl Files {
     pub async fn read(&self, path: &FsPath) -> Result<Reader> {
         let target = path.as_path().to_owned();
         let buffers = Arc::clone(&self.shared.buffers);
-        blocking(path, move || Reader::open(target, buffers)).await
+        let pool = self.shared.pools.steps.clone();
+        let open = move || Reader::open(&target, buffers, pool);
+        blocking(&self.shared.pools.steps, path.as_path(), open).await
     }
 }
 
 impl Reader {
-    fn open(path: PathBuf, buffers: Arc<Pool>) -> Result<Self> {
+    fn open(path: &Path, buffers: Arc<Pool>, pool: threads::Pool) -> Result<Self> {
         // Without NONBLOCK the open of a pipe waits for a writer.
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(flags.bits().cast_signed())
-            .open(&path)
-            .attempt(ACTION, &path)?;
-        let metadata = file.metadata().attempt(ACTION, &path)?;
+            .open(path)
+            .attempt(ACTION, path)?;
+        let metadata = file.metadata().attempt(ACTION, path)?;
         if metadata.is_dir() {
-            return Err(Error::os(ACTION, &path, Errno::ISDIR));
+            return Err(Error::os(ACTION, path, Errno::ISDIR));
         }
         if !metadata.is_file() {
-            return Err(Error::os(ACTION, &path, Errno::NXIO));
+            return Err(Error::os(ACTION, path, Errno::NXIO));
         }
         let mut reader = Self {
-            file: Arc::new(file),
+            open: Descriptor {
+                medium: Medium::of(&file).attempt(ACTION, path)?,
+                file: Arc::new(file),
+                path: path.to_owned(),
+                pool,
+            },
             whole: None,
             size_bytes: Some(metadata.len()),
             etag: info::etag(&metadata),
-            modified: metadata.modified().attempt(ACTION, &path)?,
-            path,
+            modified: metadata.modified().attempt(ACTION, path)?,
             buffers,
         };
         if metadata.len() <= SMALL_BYTES {
@@ -96,7 +101,7 @@ impl Reader {
                     io::ErrorKind::WouldBlock => Errno::NXIO.into(),
                     _ => error,
                 })
-                .attempt(ACTION, &reader.path)?;
+                .attempt(ACTION, path)?;
         }
         Ok(reader)
     }
@@ -112,7 +117,7 @@ impl Reader {
         while content.len() < limit {
             let from = content.len();
             content.resize(limit.min(from + CHUNK_BYTES), 0);
-            let read = read_at(&self.file, &mut content[from..], from as u64)?;
+            let read = read_at(&self.open.file, &mut content[from..], from as u64)?;
             content.truncate(from + read);
             if read == 0 {
                 break;
@@ -159,9 +164,10 @@ impl Reader {
         if range
             .1
             .is_none_or(|end| end.saturating_sub(range.0) > CHUNK_BYTES as u64)
+            && self.open.medium != Medium::Remote
         {
             // The kernel reads ahead twice as far. It is a hint: nothing is lost without.
-            let _ = fadvise(&self.file, range.0, None, Advice::Sequential);
+            let _ = fadvise(&self.open.file, range.0, None, Advice::Sequential);
         }
         Content::new(self, range, None)
     }
@@ -174,14 +180,14 @@ impl Reader {
 /// while the consumer is slow.
 #[derive(Debug)]
 pub struct Content {
-    path: PathBuf,
-    file: Arc<File>,
+    /// Dropped before the file, of which it may have a handle.
+    in_flight: Option<Work<io::Result<Bytes>>>,
+    open: Descriptor,
     offset: u64,
     end: Option<u64>,
     whole: Option<Bytes>,
     pool: Arc<Pool>,
     at_hand: AtHand,
-    in_flight: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 /// A part of a file that has not been read.
@@ -214,16 +220,16 @@ enum AtHand {
 impl Content {
     fn new(reader: Reader, (offset, end): (u64, Option<u64>), whole: Option<Bytes>) -> Self {
         Self {
-            path: reader.path,
             offset,
             end,
             whole: whole.filter(|it| !it.is_empty()),
             pool: reader.buffers,
-            at_hand: match fstatfs(&reader.file) {
-                Ok(found) if found.f_type == TMPFS => AtHand::Always,
-                _ => AtHand::IfCached,
+            at_hand: match reader.open.medium {
+                Medium::Memory => AtHand::Always,
+                Medium::Disk => AtHand::IfCached,
+                Medium::Remote => AtHand::Never,
             },
-            file: reader.file,
+            open: reader.open,
             in_flight: None,
         }
     }
@@ -238,7 +244,7 @@ impl Content {
             return None;
         }
         let piece = Piece {
-            file: Arc::clone(&self.file),
+            file: Arc::clone(&self.open.file),
             offset: self.offset,
             length,
         };
@@ -250,7 +256,7 @@ impl Content {
     /// the first byte and the last, it has what is between them, but for rare cases in which the
     /// consumer waits for the disk.
     fn is_at_hand(&self, length: usize) -> bool {
-        let has = |at| matches!(read_cached(&self.file, &mut [0], at), Ok(1));
+        let has = |at| matches!(read_cached(&self.open.file, &mut [0], at), Ok(1));
         match self.at_hand {
             AtHand::Always => true,
             AtHand::IfCached => has(self.offset) && has(self.offset + length as u64 - 1),
@@ -268,7 +274,7 @@ impl Content {
 
     /// What is in memory of the next chunk, if anything is.
     fn read_at_hand(&mut self, wanted: usize) -> Option<Bytes> {
-        let (file, offset) = (&self.file, self.offset);
+        let (file, offset) = (&self.open.file, self.offset);
         let read = match self.at_hand {
             AtHand::Always => self
                 .pool
@@ -289,17 +295,17 @@ impl Content {
         }
     }
 
-    fn start(&self) -> JoinHandle<io::Result<Bytes>> {
-        let (file, pool) = (Arc::clone(&self.file), Arc::clone(&self.pool));
+    fn start(&self) -> Work<io::Result<Bytes>> {
+        let (file, pool) = (Arc::clone(&self.open.file), Arc::clone(&self.pool));
         let (offset, wanted) = (self.offset, self.wanted(CHUNK_BYTES));
-        tokio::task::spawn_blocking(move || {
+        self.open.pool.run(self.open.path.clone(), move || {
             pool.fill(wanted, |buffer| read_full(&file, buffer, offset))
         })
     }
 
     /// Accounts for what was read, and notices a file that has become shorter.
     fn take(&mut self, read: io::Result<Bytes>) -> Option<Result<Bytes>> {
-        let chunk = match read.attempt(ACTION, &self.path) {
+        let chunk = match read.attempt(ACTION, &self.open.path) {
             Ok(chunk) => chunk,
             Err(error) => return Some(Err(self.fail(error))),
         };
@@ -308,7 +314,7 @@ impl Content {
             return Some(Ok(chunk));
         }
         self.end?;
-        let path = self.path.clone();
+        let path = self.open.path.clone();
         Some(Err(self.fail(Error::Changed { path })))
     }
 
@@ -343,7 +349,10 @@ impl Stream for Content {
             this.in_flight = Some(in_flight);
             return Poll::Pending;
         };
-        let read = read.unwrap_or_else(|_| Err(io::Error::other("the runtime stopped")));
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => return Poll::Ready(Some(Err(this.fail(Error::NoAnswer(error))))),
+        };
         let item = this.take(read);
         if matches!(item, Some(Ok(_))) && this.wanted(CHUNK_BYTES) > 0 {
             this.in_flight = Some(this.start());

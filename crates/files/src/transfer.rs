@@ -12,6 +12,7 @@ use std::{
     vec,
 };
 
+use browserd_blocking::progress;
 use rustix::{
     fs::{
         AtFlags, CWD, FileType, Gid, Mode as RawMode, OFlags, SeekFrom, Timespec, Timestamps, Uid,
@@ -21,7 +22,7 @@ use rustix::{
 };
 
 use crate::{
-    Error, Files, FsPath, Result, blocking,
+    Error, Files, FsPath, Result,
     descent::{Descent, remove_tree},
     error::{Attempt, OsKind, PathProblem},
     temp::TempDir,
@@ -30,6 +31,8 @@ use crate::{
 
 const MOVE: &str = "move";
 const COPY: &str = "copy";
+/// So much is copied between two signs of progress.
+const COPY_BYTES: u64 = 16 * 1024 * 1024;
 /// What `st_blocks` counts in.
 const BLOCK_BYTES: u64 = 512;
 
@@ -49,7 +52,10 @@ impl Files {
             return Err(dest.problem(PathProblem::IntoItself));
         }
         let (from, to) = (src.as_path().to_owned(), dest.as_path().to_owned());
-        blocking(src, move || relocate(&from, &to)).await
+        let work = move || relocate(&from, &to);
+        let pool = &self.shared.pools.trees;
+        let done = pool.run_between(src.parent(), dest.parent(), work).await;
+        done.map_err(Error::NoAnswer)?
     }
 
     /// Copies a file or directory with its modes, owners and times. An existing destination file
@@ -63,7 +69,10 @@ impl Files {
     pub async fn copy(&self, src: &FsPath, dest: &FsPath) -> Result<()> {
         dest.not_root()?;
         let (from, to) = (src.clone(), dest.clone());
-        blocking(src, move || duplicate(&from, &to)).await
+        let work = move || duplicate(&from, &to);
+        let pool = &self.shared.pools.trees;
+        let done = pool.run_between(src.as_path(), dest.as_path(), work).await;
+        done.map_err(Error::NoAnswer)?
     }
 }
 
@@ -200,6 +209,7 @@ fn copy_entry(src: &Path, metadata: Metadata, staged: &Path) -> CopyResult {
     };
     copying.begin(metadata)?;
     while let Some(level) = copying.left.last_mut() {
+        progress();
         match level.names.next() {
             Some(name) => copying.entry(&name)?,
             None => copying.leave()?,
@@ -281,6 +291,14 @@ fn copy_one(src: &Path, metadata: &Metadata, dest: &Path) -> io::Result<()> {
     dress(metadata, dest)
 }
 
+/// Copies to the end of `from`, saying meanwhile that it gets on.
+pub(crate) fn copy_in_steps(mut from: impl Read, to: &mut File) -> io::Result<()> {
+    while io::copy(&mut Read::by_ref(&mut from).take(COPY_BYTES), to)? > 0 {
+        progress();
+    }
+    Ok(())
+}
+
 fn copy_file(src: &Path, dest: &Path) -> io::Result<()> {
     let mut from = OpenOptions::new()
         .read(true)
@@ -295,7 +313,7 @@ fn copy_file(src: &Path, dest: &Path) -> io::Result<()> {
     if metadata.blocks() * BLOCK_BYTES < metadata.len() {
         copy_sparse(&mut from, &mut to, metadata.len())?;
     } else {
-        io::copy(&mut from, &mut to)?;
+        copy_in_steps(&mut from, &mut to)?;
     }
     to.sync_all()
 }
@@ -313,7 +331,7 @@ fn copy_sparse(from: &mut File, to: &mut File, length: u64) -> io::Result<()> {
         let end = seek(&*from, SeekFrom::Hole(offset))?;
         seek(&*from, SeekFrom::Start(offset))?;
         seek(&*to, SeekFrom::Start(offset))?;
-        io::copy(&mut Read::by_ref(from).take(end - offset), to)?;
+        copy_in_steps(Read::by_ref(from).take(end - offset), to)?;
         offset = end;
     }
     to.set_len(length.max(to.metadata()?.len()))

@@ -85,7 +85,7 @@ impl Files {
             id: id.clone(),
         };
         let target = path.as_path().to_owned();
-        let opened = blocking(path, move || {
+        let opened = blocking(&self.shared.pools.trees, path.as_path(), move || {
             open::open(&target, options, log, limits, place)
         })
         .await;

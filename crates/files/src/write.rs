@@ -5,6 +5,7 @@
 //! synced: after a power cut the file may have its old content, but never a part of the new.
 
 mod batch;
+mod commits;
 mod draft;
 pub(crate) mod grouped;
 pub(crate) mod target;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 pub use batch::SmallFile;
 
 use crate::{Files, FsPath, Mode, Result, blocking};
+pub(crate) use commits::Commits;
 use draft::Draft;
 pub(crate) use draft::{room, write_chunks};
 use grouped::{Grouped, Sink as _};
@@ -84,9 +86,11 @@ impl Files {
         path.not_root()?;
         let shared = Arc::clone(&self.shared);
         let target = path.as_path().to_owned();
-        let draft = blocking(path, move || Draft::open(shared, &target, options)).await?;
+        let pool = &self.shared.pools.steps;
+        let open = move || Draft::open(shared, &target, options);
+        let draft = blocking(pool, path.as_path(), open).await?;
         Ok(Writer {
-            grouped: Grouped::new(draft),
+            grouped: Grouped::new(draft, pool),
         })
     }
 }
@@ -105,9 +109,10 @@ impl Writer {
     /// # Cancel safety
     /// Dropping the future leaves the old content or the new one.
     pub async fn finish(self) -> Result<Written> {
+        let pool = self.grouped.pool().clone();
         let (draft, rest) = self.grouped.finish().await?;
         let path = draft.path().to_owned();
-        blocking(path, move || {
+        blocking(&pool, path, move || {
             draft.write_all(&rest)?;
             draft.commit()
         })

@@ -119,7 +119,9 @@ impl App {
     /// All pools of threads, to be counted.
     pub(crate) fn pools(&self) -> Vec<&Pool> {
         let own = &self.domains.pools;
-        vec![&own.logs, &own.readiness]
+        let mut pools = vec![&own.logs, &own.readiness];
+        pools.extend(self.domains.files.pools());
+        pools
     }
 
     /// Makes `/readyz` say no from now on, and ends the event streams.

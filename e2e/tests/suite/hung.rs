@@ -44,7 +44,7 @@ async fn all_else_answers(daemon: &Daemon) -> Outcome {
     api.get(&zip).await?.expect(200)?;
     let copy = json!({"src_path": path("a"), "dest_path": path("b")});
     let call = body(Call::new(Method::PUT, "/fs/copy"), &copy);
-    api.send(call).await?.expect(201)?;
+    api.send(call).await?.expect(200)?;
     let log = format!("/logs/stream?source=path&follow=false&path={}", path("a"));
     api.get(&log).await?.expect(200)?;
     let exec = body(

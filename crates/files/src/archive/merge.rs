@@ -78,6 +78,7 @@ impl Merge {
         };
         pair.begin()?;
         while let Some(left) = pair.left.last_mut() {
+            browserd_blocking::progress();
             match left.next() {
                 None => pair.leave()?,
                 Some(name) => {

@@ -86,7 +86,7 @@ impl Files {
         let options = options.into();
         let permit = self.shared.archive_permit()?;
         let root = dir.as_path().to_owned();
-        let opened = blocking(dir, move || {
+        let opened = blocking(&self.shared.pools.archives, dir.as_path(), move || {
             let metadata = fs::metadata(&root).attempt(ACTION, &root)?;
             if !metadata.is_dir() {
                 return Err(Error::os(ACTION, &root, Errno::NOTDIR));
@@ -97,12 +97,11 @@ impl Files {
         let root = opened.await?;
         let (pipe, ending, packed) = pipe(root.clone());
         let spool_dir = self.shared.config.spool_dir.clone();
-        tokio::task::spawn_blocking(move || {
+        let packing = self.shared.pools.archives.run(root.clone(), move || {
             let result = pack(&root, options, &spool_dir, pipe, &ending);
             ending.end(result);
-            drop(permit);
         });
-        Ok(packed)
+        Ok(packed.made_by(packing, permit))
     }
 }
 
@@ -230,6 +229,7 @@ impl<P: Packer> Walk<P> {
 
     /// Adds an entry. Returns whether it is a directory, whose entries are to follow.
     fn add(&mut self, name: &Path, path: &Path) -> std::result::Result<bool, Failure> {
+        browserd_blocking::progress();
         let metadata = fs::symlink_metadata(path).map_err(Failure::Unread)?;
         if metadata.is_dir() {
             let added = self.packer.directory(name, &metadata);
@@ -319,6 +319,7 @@ impl Read for Rest {
         if self.is_over {
             return Ok(0);
         }
+        browserd_blocking::progress();
         self.file.read(buffer)
     }
 }

@@ -8,12 +8,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use browserd_blocking::{Work, waiting};
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::omitted::Omitted;
 use crate::{Error, Result};
@@ -35,6 +36,8 @@ enum Message {
 pub struct Packed {
     path: PathBuf,
     messages: mpsc::Receiver<Message>,
+    /// The packing, and the leave to do it.
+    packing: Option<(Work<()>, OwnedSemaphorePermit)>,
     over: bool,
     omitted: Omitted,
 }
@@ -77,6 +80,7 @@ pub(super) fn pipe(path: PathBuf) -> (Pipe, Ending, Packed) {
     let packed = Packed {
         path,
         messages,
+        packing: None,
         over: false,
         omitted: Omitted::default(),
     };
@@ -92,10 +96,11 @@ impl Ending {
 
     /// Nobody may listen any more, which is no matter.
     pub(super) fn end(self, result: Result<Omitted>) {
-        let _ = self.messages.blocking_send(match result {
+        let message = match result {
             Ok(omitted) => Message::Done(omitted),
             Err(error) => Message::Failed(error),
-        });
+        };
+        let _ = waiting(|| self.messages.blocking_send(message));
     }
 }
 
@@ -123,7 +128,7 @@ impl Pipe {
         if self.broken.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let sent = self.messages.blocking_send(Message::Chunk(chunk));
+        let sent = waiting(|| self.messages.blocking_send(Message::Chunk(chunk)));
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
@@ -136,6 +141,27 @@ impl Pipe {
     }
 }
 
+impl Packed {
+    /// Fails when the packing gets stuck. One that does keeps its thread, but not its leave.
+    pub(super) fn made_by(mut self, packing: Work<()>, permit: OwnedSemaphorePermit) -> Self {
+        self.packing = Some((packing, permit));
+        self
+    }
+
+    fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let Some((packing, _)) = &mut self.packing else {
+            return Poll::Pending;
+        };
+        let ended = ready!(Pin::new(packing).poll(cx));
+        self.packing = None;
+        // One that has ended well has said so in its last message.
+        ended.map_or_else(
+            |error| Poll::Ready(Error::NoAnswer(error)),
+            |()| Poll::Pending,
+        )
+    }
+}
+
 impl Stream for Packed {
     type Item = Result<Bytes>;
 
@@ -144,7 +170,9 @@ impl Stream for Packed {
             return Poll::Ready(None);
         }
         let Poll::Ready(message) = self.messages.poll_recv(cx) else {
-            return Poll::Pending;
+            let error = ready!(self.poll_stuck(cx));
+            self.over = true;
+            return Poll::Ready(Some(Err(error)));
         };
         if let Some(Message::Chunk(chunk)) = message {
             return Poll::Ready(Some(Ok(chunk)));

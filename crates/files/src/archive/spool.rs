@@ -58,15 +58,19 @@ impl Files {
     /// Dropping the future leaves nothing.
     pub async fn spool(&self) -> Result<Spool> {
         let shared = Arc::clone(&self.shared);
-        let opened = blocking(self.shared.config.spool_dir.clone(), move || {
-            let dir = shared.config.spool_dir.clone();
-            let fd = open_dir(&dir).attempt(ACTION, &dir)?;
-            let file = TempFile::create(fd).and_then(TempFile::unnamed);
-            let file = file.attempt(ACTION, &dir)?;
-            Ok(SpoolFile { dir, file })
-        });
+        let opened = blocking(
+            &self.shared.pools.steps,
+            self.shared.config.spool_dir.clone(),
+            move || {
+                let dir = shared.config.spool_dir.clone();
+                let fd = open_dir(&dir).attempt(ACTION, &dir)?;
+                let file = TempFile::create(fd).and_then(TempFile::unnamed);
+                let file = file.attempt(ACTION, &dir)?;
+                Ok(SpoolFile { dir, file })
+            },
+        );
         Ok(Spool {
-            grouped: Grouped::new(opened.await?),
+            grouped: Grouped::new(opened.await?, &self.shared.pools.steps),
         })
     }
 }
@@ -85,9 +89,10 @@ impl Spool {
     /// # Cancel safety
     /// Dropping the future leaves nothing.
     pub async fn finish(self) -> Result<Spooled> {
+        let pool = self.grouped.pool().clone();
         let (spool, rest) = self.grouped.finish().await?;
         let dir = spool.dir.clone();
-        blocking(dir, move || {
+        blocking(&pool, dir, move || {
             spool.write_all(&rest)?;
             let size_bytes = spool.file.metadata().attempt(ACTION, &spool.dir)?.size();
             Ok(Spooled {

@@ -171,6 +171,7 @@ impl Stage {
     fn copy(&mut self, path: &Path, file: &mut File, content: &mut dyn Read) -> Result<u64> {
         let mut written = 0;
         loop {
+            browserd_blocking::progress();
             let read = match content.read(&mut self.buffer) {
                 Ok(0) => return Ok(written),
                 Ok(read) => read,

@@ -42,7 +42,7 @@ impl Files {
         let permit = self.shared.archive_permit()?;
         let shared = Arc::clone(&self.shared);
         let to = dest.as_path().to_owned();
-        blocking(dest, move || {
+        let unpacking = blocking(&self.shared.pools.archives, dest.as_path(), move || {
             let tally = Tally::new(shared.config.archive_limits, archive.size_bytes);
             let mut stage = Stage::open(&to, tally)?;
             match kind {
@@ -53,9 +53,10 @@ impl Files {
             }
             let entries = stage.finish()?;
             shared.sweep_once(&to);
-            drop(permit);
             Ok(Unpacked { entries })
-        })
-        .await
+        });
+        let unpacked = unpacking.await;
+        drop(permit);
+        unpacked
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn unpack(mut file: File, stage: &mut Stage, strip_components: usize)
     let decoder = zstd::Decoder::new(file).map_err(broken)?;
     let mut reader = Reader::new(BufReader::with_capacity(READ_BYTES, decoder));
     while let Some(member) = reader.next()? {
+        browserd_blocking::progress();
         stage.tally().add_entries(1)?;
         unpack_member(&member, &mut reader, stage, strip_components)?;
         skip_rest(&mut reader, stage)?;

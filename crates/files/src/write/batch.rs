@@ -3,6 +3,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc};
 
+use browserd_blocking::progress;
 use bytes::Bytes;
 
 use super::{WriteOptions, draft::Draft, grouped::Sink as _};
@@ -35,7 +36,7 @@ impl Files {
             return Ok(());
         };
         let shared = Arc::clone(&self.shared);
-        blocking(first, move || {
+        blocking(&self.shared.pools.steps, first.as_path(), move || {
             for group in files.chunks(MAX_OPEN) {
                 write_group(&shared, group)?;
             }
@@ -52,7 +53,7 @@ impl Files {
         path.not_root()?;
         let shared = Arc::clone(&self.shared);
         let target = path.as_path().to_owned();
-        blocking(path, move || {
+        blocking(&self.shared.pools.steps, path.as_path(), move || {
             let options = WriteOptions {
                 expected_bytes: Some(content.size_bytes()),
                 ..WriteOptions::default()
@@ -68,6 +69,7 @@ impl Files {
 fn write_group(shared: &Arc<Shared>, files: &[SmallFile]) -> Result<()> {
     let mut drafts = Vec::with_capacity(files.len());
     for file in files {
+        progress();
         file.path.not_root()?;
         let options = WriteOptions::default();
         let draft = Draft::open(Arc::clone(shared), file.path.as_path(), options)?;
@@ -75,6 +77,7 @@ fn write_group(shared: &Arc<Shared>, files: &[SmallFile]) -> Result<()> {
         drafts.push(draft);
     }
     for draft in drafts {
+        progress();
         draft.commit()?;
     }
     Ok(())
@@ -83,6 +86,7 @@ fn write_group(shared: &Arc<Shared>, files: &[SmallFile]) -> Result<()> {
 fn copy(from: &File, to: &Draft, path: &Path) -> Result<()> {
     let mut offset = 0;
     loop {
+        progress();
         let mut piece = vec![0; COPY_BYTES];
         let read = match from.read_at(&mut piece, offset) {
             Ok(0) => return Ok(()),

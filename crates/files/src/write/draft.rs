@@ -5,7 +5,7 @@ use std::{
     io::{self, IoSlice, Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use crate::{
     error::{Attempt, Error},
     info,
     temp::{TempFile, open_dir},
+    transfer::copy_in_steps,
 };
 
 const ACTION: &str = "write";
@@ -128,21 +129,15 @@ impl Draft {
         let path = self.path.clone();
         let dressed = self.dress();
         self.file().sync_all().attempt(ACTION, &path)?;
-        // Two writes that expect the same state: the second must see what the first made of it.
-        let alone = shared
-            .commits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.check_again()?;
-        let Medium::Sibling(temp) = &mut self.medium else {
-            return Ok(true);
-        };
-        let renamed = match dressed {
-            Ok(()) => temp.rename(&self.target.name),
-            Err(errno) => Err(errno),
-        };
-        drop(alone);
-        match renamed {
+        let (dir, name) = (self.target.dir.clone(), self.target.name.clone());
+        let renamed = shared.commits.alone(&dir, &name, || {
+            self.check_again()?;
+            Ok(match (&mut self.medium, dressed) {
+                (Medium::Sibling(temp), Ok(())) => temp.rename(&name),
+                (_, dressed) => dressed,
+            })
+        });
+        match renamed? {
             Ok(()) => Ok(false),
             // A mount point (a bind-mounted file), or an owner that this process cannot give.
             Err(Errno::BUSY | Errno::XDEV | Errno::PERM) if self.target.existing.is_some() => {
@@ -199,7 +194,7 @@ impl Draft {
         // Before the old content is touched, all blocks of the new must be there.
         room(&to, 0, bytes)?;
         from.rewind()?;
-        io::copy(&mut from, &mut to)?;
+        copy_in_steps(from, &mut to)?;
         if to.metadata()?.len() > bytes {
             to.set_len(bytes)?;
         }

@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Once},
 };
 
+use browserd_blocking::{Pool, Work};
 use bytes::Bytes;
-use tokio::task::JoinHandle;
 
 use crate::{Error, Result};
 
@@ -43,17 +43,24 @@ pub(crate) struct Grouped<S: Sink> {
     sink: Option<Arc<S>>,
     group: Vec<Bytes>,
     group_bytes: usize,
-    in_flight: Option<JoinHandle<Result<()>>>,
+    in_flight: Option<Work<Result<()>>>,
+    pool: Pool,
 }
 
 impl<S: Sink> Grouped<S> {
-    pub(crate) fn new(sink: S) -> Self {
+    pub(crate) fn new(sink: S, pool: &Pool) -> Self {
         Self {
             sink: Some(Arc::new(sink)),
             group: Vec::new(),
             group_bytes: 0,
             in_flight: None,
+            pool: pool.clone(),
         }
+    }
+
+    /// The threads that write.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Takes a chunk; waits while the disk is a whole group behind.
@@ -69,8 +76,9 @@ impl<S: Sink> Grouped<S> {
             let sink = self.sink.clone().ok_or(Error::BrokenOff)?;
             let group = std::mem::take(&mut self.group);
             self.group_bytes = 0;
+            let place = sink.path().to_owned();
             let work = move || sink.write_all(&group);
-            self.in_flight = Some(tokio::task::spawn_blocking(work));
+            self.in_flight = Some(self.pool.run(place, work));
         }
         Ok(())
     }
@@ -91,7 +99,7 @@ impl<S: Sink> Grouped<S> {
         };
         let done = in_flight.await;
         self.in_flight = None;
-        let done = done.unwrap_or(Err(Error::BrokenOff));
+        let done = done.unwrap_or_else(|error| Err(Error::NoAnswer(error)));
         if done.is_err() {
             self.drop_sink();
         }
@@ -100,9 +108,8 @@ impl<S: Sink> Grouped<S> {
 
     /// Removing a large file takes a while, which a runtime's thread does not have.
     fn drop_sink(&mut self) {
-        if let (Some(sink), Ok(runtime)) = (self.sink.take(), tokio::runtime::Handle::try_current())
-        {
-            runtime.spawn_blocking(move || drop(sink));
+        if let Some(sink) = self.sink.take() {
+            self.pool.let_go(sink.path().to_owned(), sink);
         }
     }
 }

@@ -112,7 +112,7 @@ impl Sandbox {
         config.archive_limits.entries = MAX_ENTRIES;
         config.archive_limits.unpacked_bytes = MAX_BYTES;
         let mut sandbox = Self {
-            runtime: Builder::new_current_thread().build().unwrap(),
+            runtime: Builder::new_current_thread().enable_time().build().unwrap(),
             files: Files::new(config),
             used: Cell::new(false),
             outside: BTreeMap::new(),

@@ -30,7 +30,7 @@ impl From<Error> for ApiError {
             | Error::WatchLimit { .. } => Self::too_many(message),
             Error::UnknownWatch { .. } => Self::not_found(message),
             Error::WatchBroke { .. } => Self::internal("the watch broke", error),
-            Error::Interrupted { .. } => Self::unavailable("the daemon shuts down").cause(error),
+            Error::NoAnswer(_) | Error::Interrupted { .. } => Self::unavailable(message),
         }
     }
 }
