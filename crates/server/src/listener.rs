@@ -1,5 +1,6 @@
 //! The accept loop and one task per connection.
 
+mod any_query;
 mod head_deadline;
 mod in_flight;
 mod linger;
@@ -33,7 +34,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 pub(crate) use self::outbox::Outbox;
-use self::{head_deadline::HeadDeadline, in_flight::InFlight, linger::Linger, outbox::FileStream};
+use self::{
+    any_query::AnyQuery, head_deadline::HeadDeadline, in_flight::InFlight, linger::Linger,
+    outbox::FileStream,
+};
 
 /// How long an idle connection is kept for its next request. Longer than the 60 s for
 /// which common gateways keep theirs, so that the gateway is the one to close.
@@ -105,6 +109,8 @@ fn has_address(ip: IpAddr) -> bool {
 /// A bound socket with what it serves.
 pub(crate) struct Listener {
     pub(crate) name: &'static str,
+    /// Whether a query may have bytes that belong into none, as Chromium takes them.
+    pub(crate) any_query: bool,
     pub(crate) socket: TcpListener,
     pub(crate) router: Router,
 }
@@ -152,7 +158,8 @@ impl Listener {
             tracing::debug!(%error, "cannot set the options of a connection");
         }
         let peer = Peer::new(self.name, address);
-        let connection = connection(stream, peer, self.router.clone(), shared.clone());
+        let any_query = self.any_query;
+        let connection = connection(stream, peer, any_query, self.router.clone(), shared.clone());
         shared.tracker.spawn(async move {
             connection.await;
             drop(slot);
@@ -176,9 +183,15 @@ fn tune(stream: &TcpStream, peer_timeout: Duration) -> io::Result<()> {
 /// The socket under a connection that was upgraded, and what was read past the handshake.
 pub(crate) fn unwrap(upgraded: Upgraded) -> (TcpStream, Bytes) {
     let Parts { io, read_buf, .. } = upgraded
-        .downcast::<TokioIo<HeadDeadline<FileStream>>>()
+        .downcast::<TokioIo<HeadDeadline<AnyQuery<FileStream>>>>()
         .expect("every connection that the listener serves is of this type");
-    (io.into_inner().into_inner().into_inner(), read_buf)
+    let (stream, unread) = io.into_inner().into_inner().into_parts();
+    let read_ahead = if unread.is_empty() {
+        read_buf
+    } else {
+        [read_buf, unread].concat().into()
+    };
+    (stream.into_inner(), read_ahead)
 }
 
 /// Whether `accept` failed because that one connection was already gone.
@@ -199,10 +212,21 @@ async fn turn_away(mut stream: TcpStream, linger: Linger, limit: Duration) {
     .await;
 }
 
-async fn connection(stream: TcpStream, peer: Peer, router: Router, shared: Shared) {
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    any_query: bool,
+    router: Router,
+    shared: Shared,
+) {
     let (in_flight, outbox) = (InFlight::default(), Outbox::default());
     let linger = Linger::new(shared.stop.clone());
     let stream = FileStream::new(stream, outbox.clone(), linger);
+    let stream = if any_query {
+        AnyQuery::new(stream)
+    } else {
+        AnyQuery::verbatim(stream)
+    };
     let io = HeadDeadline::new(stream, shared.limits.header_timeout, in_flight.clone());
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let held = in_flight.begin();

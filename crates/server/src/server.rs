@@ -80,7 +80,7 @@ impl Server {
             stop: stop.clone(),
             tracker: app.tasks.clone(),
         };
-        let start = |name, port: Port, router: Router| {
+        let start = |name, any_query, port: Port, router: Router| {
             let (app, shared) = (app.clone(), shared.clone());
             app.clone().tasks.spawn(async move {
                 let opened = port.open(&app, opening::LIMIT);
@@ -88,6 +88,7 @@ impl Server {
                     Some(Ok(socket)) => {
                         let listener = Listener {
                             name,
+                            any_query,
                             socket,
                             router,
                         };
@@ -100,9 +101,9 @@ impl Server {
                 }
             });
         };
-        start("api", self.api, router::api(&app));
-        start("devtools", self.devtools, router::devtools(&app));
-        start("metrics", self.metrics, router::metrics(&app));
+        start("api", false, self.api, router::api(&app));
+        start("devtools", true, self.devtools, router::devtools(&app));
+        start("metrics", false, self.metrics, router::metrics(&app));
         Running { app, stop }
     }
 }

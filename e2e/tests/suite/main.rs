@@ -215,6 +215,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             addresses_follow_the_proxy_in_front
             credentials_stay_in_the_addresses
             a_target_is_opened_activated_and_closed
+            a_url_of_any_bytes_is_opened
             targets_are_not_opened_by_get
         }
         raw {

@@ -1,8 +1,14 @@
 //! `/json/*`: what there is to connect to, with addresses that reach it from where the client is.
 
+use anyhow::Context as _;
 use browserd_e2e::{Call, assert_eventually};
 use http::Method;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::shared::Suite;
 
@@ -154,6 +160,35 @@ pub(crate) async fn a_target_is_opened_activated_and_closed(suite: Suite) -> Out
         at.discover(&format!("/json/close/{id}"))
             .await?
             .expect(404)?;
+    }
+    Ok(())
+}
+
+/// Chromium takes any byte in the URL of a new page, and clients write it there as it is.
+pub(crate) async fn a_url_of_any_bytes_is_opened(suite: Suite) -> Outcome {
+    let at = &suite.stack().await?.at;
+    for url in [
+        "data:text/html,<title>x</title>",
+        "data:text/html,\"q\"",
+        "about:blank#part",
+    ] {
+        let mut stream = TcpStream::connect(at.devtools).await?;
+        let request = format!(
+            "PUT /json/new?{url} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            at.devtools
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{url}: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
+        let target: Value = serde_json::from_str(body)?;
+        let opened = percent_decode_str(address(&target, "url")).decode_utf8()?;
+        assert_eq!(opened, url);
+        let id = address(&target, "id");
+        at.discover(&format!("/json/close/{id}"))
+            .await?
+            .expect(200)?;
     }
     Ok(())
 }
