@@ -25,6 +25,7 @@ mod routes;
 mod server;
 mod session;
 mod sse;
+mod table;
 mod time;
 mod waiting;
 

@@ -1,6 +1,6 @@
 //! What every request passes on its way in and out, outermost first:
-//! request id, access log, error bodies, who may call, CORS. Routes that act once have a layer
-//! of their own inside.
+//! request id, access log, error bodies, who may call, CORS, and for routes that act once the mark
+//! that says so.
 
 pub(crate) mod access_log;
 pub(crate) mod caller;

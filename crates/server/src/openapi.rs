@@ -2,9 +2,9 @@
 
 use axum::body::Bytes;
 use browserd_api::Error;
-use utoipa::{IntoResponses, OpenApi};
+use utoipa::{IntoResponses, OpenApi, openapi::extensions::Extensions};
 
-use crate::router;
+use crate::{router, table};
 
 /// What the document says beside the routes.
 #[derive(OpenApi)]
@@ -46,6 +46,26 @@ pub(crate) enum DesktopFailures {
     /// Any other failure
     #[response(status = "default")]
     Other(Error),
+}
+
+/// Says of each call which scope it needs.
+pub(crate) fn add_scopes(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("GET", &mut item.get),
+            ("PUT", &mut item.put),
+            ("POST", &mut item.post),
+            ("PATCH", &mut item.patch),
+            ("DELETE", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            let row = table::find(method, path);
+            if let (Some(row), Some(operation)) = (row, operation) {
+                let scope = Extensions::builder().add("x-scope", row.scope.name());
+                operation.extensions = Some(scope.build());
+            }
+        }
+    }
 }
 
 /// The document as YAML, as committed in openapi.yaml.

@@ -10,33 +10,37 @@ use axum::{
 };
 use http::{Method, Uri};
 use utoipa::OpenApi as _;
-use utoipa_axum::{
-    router::{OpenApiRouter, UtoipaMethodRouterExt as _},
-    routes,
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
     cors,
     error::{self, ApiError},
     middleware::{access_log, caller, caller::Surface, once, request_id},
-    openapi::{Document, Rendered},
+    openapi::{self, Document, Rendered},
     routes::{
         computer, devtools, display, docs, files, logs, metrics as metrics_route, operations,
         process,
     },
+    table::{self, Port},
 };
 
-/// The API port's routes with their documentation, in the order of openapi.yaml.
+/// The API port's routes with their documentation.
 pub(crate) fn documented() -> OpenApiRouter<App> {
+    let mut routes = routes();
+    openapi::add_scopes(routes.get_openapi_mut());
+    routes
+}
+
+fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         // Processes
-        .routes(routes!(process::exec_process).layer(from_fn(once::layer)))
-        .routes(routes!(process::spawn_process).layer(from_fn(once::layer)))
+        .routes(routes!(process::exec_process))
+        .routes(routes!(process::spawn_process))
         .routes(routes!(process::list_processes))
         .routes(routes!(process::get_process_status))
         .routes(routes!(process::stream_process_output))
-        .routes(routes!(process::write_process_stdin).layer(from_fn(once::layer)))
+        .routes(routes!(process::write_process_stdin))
         .routes(routes!(process::kill_process))
         .routes(routes!(process::resize_process))
         .routes(routes!(process::attach::attach_process))
@@ -62,21 +66,21 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         // Logs
         .routes(routes!(logs::stream_logs))
         // Computer
-        .routes(routes!(computer::click_mouse).layer(from_fn(once::layer)))
-        .routes(routes!(computer::move_mouse).layer(from_fn(once::layer)))
-        .routes(routes!(computer::drag_mouse).layer(from_fn(once::layer)))
-        .routes(routes!(computer::scroll).layer(from_fn(once::layer)))
-        .routes(routes!(computer::type_text).layer(from_fn(once::layer)))
-        .routes(routes!(computer::press_key).layer(from_fn(once::layer)))
+        .routes(routes!(computer::click_mouse))
+        .routes(routes!(computer::move_mouse))
+        .routes(routes!(computer::drag_mouse))
+        .routes(routes!(computer::scroll))
+        .routes(routes!(computer::type_text))
+        .routes(routes!(computer::press_key))
         .routes(routes!(computer::take_screenshot))
         .routes(routes!(computer::set_cursor))
         .routes(routes!(computer::get_mouse_position))
         .routes(routes!(computer::clipboard::read_clipboard))
         .routes(routes!(computer::clipboard::write_clipboard))
-        .routes(routes!(computer::batch::batch_computer_actions).layer(from_fn(once::layer)))
+        .routes(routes!(computer::batch::batch_computer_actions))
         // Display
         .routes(routes!(display::get_display))
-        .routes(routes!(display::patch_display).layer(from_fn(once::layer)))
+        .routes(routes!(display::patch_display))
         // Operations
         .routes(routes!(operations::get_healthz))
         .routes(routes!(operations::get_readyz))
@@ -92,6 +96,7 @@ pub(crate) fn api(app: &App) -> Router {
         .merge(docs::router())
         .layer(DefaultBodyLimit::max(app.config.limits.json_body_bytes))
         .layer(Extension(Rendered::new(&document)))
+        .layer(from_fn(once::layer))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method);
     dress(router, app, Surface::Api)
@@ -99,10 +104,10 @@ pub(crate) fn api(app: &App) -> Router {
 
 /// The DevTools port. Any path may be a WebSocket; the routes are there to be counted by name.
 pub(crate) fn devtools(app: &App) -> Router {
-    let router = Router::new()
-        .route("/json", any(devtools::serve))
-        .route("/json/", any(devtools::serve))
-        .route("/json/{*rest}", any(devtools::serve))
+    let router = table::of(Port::DevTools)
+        .fold(Router::new(), |router, row| {
+            router.route(row.path, any(devtools::serve))
+        })
         .fallback(devtools::serve)
         .with_state(app.clone());
     dress(router, app, Surface::DevTools)
