@@ -42,8 +42,8 @@ async fn listed(place: &Place, options: ListOptions) -> Vec<String> {
         .unwrap();
     let root = format!("{}/", place.root().display());
     let relative = |path: PathBuf| {
-        let inner = path.to_str().unwrap().strip_prefix(&root);
-        inner.unwrap().to_owned()
+        let path = path.to_string_lossy();
+        path.strip_prefix(&root).unwrap().to_owned()
     };
     listing
         .entries
