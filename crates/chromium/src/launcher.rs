@@ -200,6 +200,7 @@ fn start(config: &Config, starts: &Starts) -> Result<Ended, Error> {
     let account = Account::choose(config.run_as_root, &config.user)?;
     let overlay = Overlay::read(&config.flags_file)?;
     leftovers::end(&config.data_dir)?;
+    profile::give_home(&account);
     profile::make(&config.data_dir, &account)?;
     lock::release(&config.data_dir)?;
     litter::remove(&config.data_dir, account.home.as_deref());

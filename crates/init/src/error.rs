@@ -5,6 +5,9 @@ use std::io;
 /// Why the machine cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It cannot work as it is run.
+    #[error("{0}")]
+    Unfit(String),
     /// The runtime of the first process cannot be made.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),

@@ -22,6 +22,7 @@
 
 mod children;
 mod error;
+mod fitness;
 mod gather;
 mod hardware;
 mod hold;

@@ -21,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     Config, Error, Output, Writer,
     children::{self, Kept, Orphan, Reaped},
+    fitness,
     gather::{self, Gatherer, Places},
     hardware,
     hold::Hold,
@@ -40,6 +41,9 @@ const LAST_WAIT: Duration = Duration::from_millis(100);
 ///
 /// Threads must not wait for processes, nor start any, while this runs.
 pub fn run(config: Config, output: Output, writer: Writer) -> Result<u8, Error> {
+    if let Some(reason) = fitness::unfit(&config) {
+        return Err(Error::Unfit(reason));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

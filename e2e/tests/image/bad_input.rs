@@ -49,6 +49,50 @@ pub(crate) async fn a_window_manager_that_is_not_there_is_told(image: Image) -> 
     .await
 }
 
+/// It ends at once where it could never work, and works on what is merely unusual.
+pub(crate) async fn what_it_needs_is_told(image: Image) -> anyhow::Result<()> {
+    for (option, told) in [
+        ("--user=1234", "run the machine as root, without --user"),
+        ("--pids-limit=100", "give it a larger --pids-limit"),
+    ] {
+        let container = Builder::new(&image).option(option).start_unready().await?;
+        assert_eventually!(within: START, "the container has ended",
+            container.inspect("{{.State.Status}}").await? == "exited");
+        let logs = container.logs().await?;
+        ensure!(
+            logs.starts_with("browserd: ") && logs.contains(told),
+            "{logs}"
+        );
+    }
+    let home = Builder::new(&image)
+        .option("--tmpfs=/home/kernel")
+        .start()
+        .await?;
+    let mut browser = home.at().await?.browser().await?;
+    browser.open("about:blank").await?;
+    Ok(())
+}
+
+/// With the machine's network, displays of other containers are seen too.
+pub(crate) async fn a_display_of_another_machine_is_told(image: Image) -> anyhow::Result<()> {
+    const TAKE: &str = "python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); \
+        s.bind(\"\\0/tmp/.X11-unix/X1\"); s.listen(); time.sleep(1000)' & \
+        until grep --quiet @/tmp/.X11-unix/X1 /proc/net/unix; do sleep 0.05; done; \
+        exec browserd init";
+    let container = Builder::new(&image)
+        .option("--entrypoint=sh")
+        .argument("-c")
+        .argument(TAKE)
+        .start_unready()
+        .await?;
+    assert_eventually!(within: START, "the log tells of it", {
+        let logs = container.logs().await?;
+        ensure!(logs.contains("another X server has the display :1"), "{logs}");
+    });
+    // The first process ends what it did not start, and so the one in the way.
+    container.ready().await.map(drop)
+}
+
 /// Whether the container ends with that line.
 async fn refuses(builder: &Builder, setting: &str, told: &str) -> anyhow::Result<()> {
     let container = builder.clone().start_unready().await?;

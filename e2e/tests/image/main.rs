@@ -81,6 +81,8 @@ fn trials(handle: &Handle, image: &str) -> Vec<Trial> {
             a_port_in_use_is_told_and_waited_for
             a_port_of_the_daemon_in_use_is_told
             an_unknown_flag_is_told
+            what_it_needs_is_told
+            a_display_of_another_machine_is_told
             a_sandbox_that_cannot_be_is_told
             a_missing_library_is_told
         }

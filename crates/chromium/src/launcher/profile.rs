@@ -36,6 +36,23 @@ pub(super) fn make(path: &Path, account: &Account) -> Result<(), Error> {
     hand_over(&directory, ids).map_err(failed)
 }
 
+/// Gives the account its home, where that is a fresh file system of root's: programs make folders
+/// there.
+pub(super) fn give_home(account: &Account) {
+    let (Some(home), Some(ids)) = (&account.home, account.switch_to()) else {
+        return;
+    };
+    let is_roots = fs::metadata(home).is_ok_and(|found| found.uid() == 0);
+    if !is_roots || !home.starts_with("/home") {
+        return;
+    }
+    let given = open_directory(CWD, home.as_path()).and_then(|home| own(home.as_fd(), ids));
+    if let Err(error) = given {
+        let home = home.display();
+        tracing::warn!(%home, %error, "the home cannot be handed over");
+    }
+}
+
 /// Makes a directory that is the account's alone. Says whether it is there: one of another
 /// owner is left as it is.
 pub(super) fn make_private(path: &Path, account: &Account) -> Result<bool, Error> {
