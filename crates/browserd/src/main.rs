@@ -3,6 +3,7 @@
 
 mod children;
 mod config;
+mod heap;
 mod init;
 mod log;
 mod serve;
@@ -60,6 +61,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn run(settings: Serve) -> anyhow::Result<()> {
+    heap::share_one();
     log::init(&settings.log)?;
     let environment = children::environment();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     config::Serve,
+    heap,
     shutdown::{self, Work},
 };
 
@@ -35,6 +36,7 @@ pub(crate) async fn serve(settings: Serve, environment: Environment) -> anyhow::
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
 
     let (processes, background) = (Work::default(), Work::default());
+    heap::keep_some();
     let server = Server::bind(&listen(&settings))?;
     let (upstream, watching) = upstream::spawn(source(&settings), background.stop.clone());
     let bounds = process_config(&settings, environment);
@@ -55,7 +57,9 @@ pub(crate) async fn serve(settings: Serve, environment: Environment) -> anyhow::
         },
     };
     let running = server.run(server_config(&settings), domains);
-    process::trim_heap();
+    // A start needs more than what follows it: the routes are described in full, in two notations.
+    heap::trim();
+    background.tasks.spawn(heap::tend(background.stop.clone()));
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

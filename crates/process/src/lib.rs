@@ -79,6 +79,5 @@ pub use secrets::{Secrets, forbid_inspection};
 pub use signal::Signal;
 pub use streams::{Ends, Streams};
 pub use switch::{Switch, become_program};
-pub use sys::trim_heap;
 pub use usage::Usage;
 pub use user::Identity;

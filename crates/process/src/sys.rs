@@ -132,12 +132,3 @@ pub(crate) fn default_sigpipe() {
     // SAFETY: the default action is no function of ours.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
-
-/// Gives the memory that the allocator holds in reserve back to the kernel.
-///
-/// A start needs more than what follows it: the routes are described in full, in two notations.
-pub fn trim_heap() {
-    // SAFETY: the function takes no pointer, may be called at any time from any thread, and
-    // moves nothing that is in use.
-    unsafe { libc::malloc_trim(0) };
-}

@@ -1,10 +1,6 @@
 //! Collects chunks into groups that are worth a turn on a blocking thread.
 
-use std::{
-    hint::black_box,
-    path::Path,
-    sync::{Arc, Once},
-};
+use std::{path::Path, sync::Arc};
 
 use browserd_blocking::{Pool, Work};
 use bytes::Bytes;
@@ -16,17 +12,6 @@ use crate::{Error, Result};
 const GROUP_BYTES: usize = 512 * 1024;
 /// A group has no more chunks than one system call takes.
 const GROUP_CHUNKS: usize = 1024;
-
-/// Lets the allocator keep up to 4 MiB that was freed in each of its heaps, from now on.
-///
-/// The C library goes by the largest block that was freed so far: it takes blocks of up to that
-/// size from a heap, and leaves twice as much in it. Without this, every group would be given back
-/// to the kernel and asked for again page by page, a tenth of an upload's time.
-fn keep_heap() {
-    const BLOCK: usize = 2 * 1024 * 1024;
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| drop(black_box(Vec::<u8>::with_capacity(BLOCK))));
-}
 
 /// Where groups of chunks go, one after the other.
 pub(crate) trait Sink: Send + Sync + 'static {
@@ -71,7 +56,6 @@ impl<S: Sink> Grouped<S> {
         self.group_bytes += chunk.len();
         self.group.push(chunk);
         if self.group_bytes >= GROUP_BYTES || self.group.len() >= GROUP_CHUNKS {
-            keep_heap();
             self.settle().await?;
             let sink = self.sink.clone().ok_or(Error::BrokenOff)?;
             let group = std::mem::take(&mut self.group);
