@@ -1,5 +1,6 @@
 //! The accept loop and one task per connection.
 
+mod admission;
 mod any_query;
 mod head_deadline;
 mod in_flight;
@@ -10,7 +11,6 @@ use std::{
     convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
     time::Duration,
 };
 
@@ -28,15 +28,18 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::OwnedSemaphorePermit,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-pub(crate) use self::outbox::Outbox;
 use self::{
-    any_query::AnyQuery, head_deadline::HeadDeadline, in_flight::InFlight, linger::Linger,
-    outbox::FileStream,
+    admission::Admitted, any_query::AnyQuery, head_deadline::HeadDeadline, in_flight::InFlight,
+    linger::Linger, outbox::FileStream,
+};
+pub(crate) use self::{
+    admission::{Admission, Place},
+    outbox::Outbox,
 };
 
 /// How long an idle connection is kept for its next request. Longer than the 60 s for
@@ -57,7 +60,7 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 /// What bounds the connections of all listeners.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once. One above is answered 503.
+    /// Connections at once, upgraded ones among them. One above is answered 503.
     pub connections: usize,
     /// How long a request head may take from its first byte to its last.
     pub header_timeout: Duration,
@@ -119,7 +122,7 @@ pub(crate) struct Listener {
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) admission: Admission,
     /// Cancelled when no more is accepted and idle connections close.
     pub(crate) stop: CancellationToken,
     pub(crate) tracker: TaskTracker,
@@ -147,23 +150,23 @@ impl Listener {
     }
 
     fn admit(&self, stream: TcpStream, address: SocketAddr, shared: &Shared) {
-        let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() else {
-            tracing::warn!(listener = self.name, %address, "too many connections");
-            let limit = shared.limits.header_timeout;
-            let linger = Linger::new(shared.stop.clone());
-            shared.tracker.spawn(turn_away(stream, linger, limit));
-            return;
+        let place = match shared.admission.admit() {
+            Admitted::In(place) => place,
+            Admitted::Told(permit) => {
+                shared
+                    .tracker
+                    .spawn(turn_away(stream, permit, shared.clone()));
+                return;
+            }
+            Admitted::Out => return,
         };
         if let Err(error) = tune(&stream, shared.limits.peer_timeout) {
             tracing::debug!(%error, "cannot set the options of a connection");
         }
         let peer = Peer::new(self.name, address);
-        let any_query = self.any_query;
-        let connection = connection(stream, peer, any_query, self.router.clone(), shared.clone());
-        shared.tracker.spawn(async move {
-            connection.await;
-            drop(slot);
-        });
+        let router = self.router.clone();
+        let connection = connection(stream, place, peer, self.any_query, router, shared.clone());
+        shared.tracker.spawn(connection);
     }
 }
 
@@ -180,8 +183,18 @@ fn tune(stream: &TcpStream, peer_timeout: Duration) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(peer_timeout))
 }
 
-/// The socket under a connection that was upgraded, and what was read past the handshake.
-pub(crate) fn unwrap(upgraded: Upgraded) -> (TcpStream, Bytes) {
+/// The socket under a connection that was upgraded.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) stream: TcpStream,
+    /// What was read past the handshake.
+    pub(crate) read_ahead: Bytes,
+    /// To be held until the connection has ended.
+    pub(crate) place: Place,
+}
+
+/// What is under a connection that was upgraded.
+pub(crate) fn unwrap(upgraded: Upgraded) -> Socket {
     let Parts { io, read_buf, .. } = upgraded
         .downcast::<TokioIo<HeadDeadline<AnyQuery<FileStream>>>>()
         .expect("every connection that the listener serves is of this type");
@@ -191,7 +204,12 @@ pub(crate) fn unwrap(upgraded: Upgraded) -> (TcpStream, Bytes) {
     } else {
         [read_buf, unread].concat().into()
     };
-    (stream.into_inner(), read_ahead)
+    let (stream, place) = stream.into_parts();
+    Socket {
+        stream,
+        read_ahead,
+        place,
+    }
 }
 
 /// Whether `accept` failed because that one connection was already gone.
@@ -203,17 +221,22 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn turn_away(mut stream: TcpStream, linger: Linger, limit: Duration) {
-    // A client that does not even take these bytes is simply dropped.
-    let _ = tokio::time::timeout(limit, async {
+/// A client that does not even take these bytes is simply dropped, and so is every one at the end.
+async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit, shared: Shared) {
+    let linger = Linger::new(shared.stop.clone());
+    let telling = async {
         stream.write_all(TOO_MANY).await?;
         linger.shutdown(&mut stream).await
-    })
-    .await;
+    };
+    tokio::select! {
+        () = shared.stop.cancelled() => {}
+        _ = tokio::time::timeout(shared.limits.header_timeout, telling) => {}
+    }
 }
 
 async fn connection(
     stream: TcpStream,
+    place: Place,
     peer: Peer,
     any_query: bool,
     router: Router,
@@ -221,7 +244,7 @@ async fn connection(
 ) {
     let (in_flight, outbox) = (InFlight::default(), Outbox::default());
     let linger = Linger::new(shared.stop.clone());
-    let stream = FileStream::new(stream, outbox.clone(), linger);
+    let stream = FileStream::new(stream, place, outbox.clone(), linger);
     let stream = if any_query {
         AnyQuery::new(stream)
     } else {

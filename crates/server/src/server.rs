@@ -3,17 +3,16 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
 };
 
 use axum::Router;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{net::TcpSocket, sync::Semaphore};
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, Config, Domains},
-    listener::{Listener, Shared},
+    listener::{Admission, Listener, Shared},
     opening::{self, OpenWhen, Port},
     router,
 };
@@ -75,7 +74,7 @@ impl Server {
         let app = App::new(config, domains);
         let limits = &app.config.limits;
         let shared = Shared {
-            slots: Arc::new(Semaphore::new(limits.connections)),
+            admission: Admission::new(limits.connections),
             limits: limits.clone(),
             stop: stop.clone(),
             tracker: app.tasks.clone(),

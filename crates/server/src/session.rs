@@ -10,7 +10,10 @@ use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::{listener, metrics::Metrics};
+use crate::{
+    listener::{self, Place, Socket},
+    metrics::Metrics,
+};
 
 /// All open sessions.
 #[derive(Debug, Clone)]
@@ -78,7 +81,7 @@ impl Sessions {
             target,
             upstream,
         } = accepted;
-        let client = match client.await {
+        let (client, _place) = match client.await {
             Ok(upgraded) => leg(upgraded),
             Err(error) => {
                 tracing::debug!(%error, "the client was gone before its upgrade");
@@ -114,8 +117,13 @@ impl Sessions {
     }
 }
 
-/// The plain stream under an upgraded connection, with what was read past the handshake.
-pub(crate) fn leg(upgraded: Upgraded) -> Leg<TcpStream> {
-    let (stream, read_ahead) = listener::unwrap(upgraded);
-    Leg { stream, read_ahead }
+/// The plain stream under an upgraded connection, with what was read past the handshake, and its
+/// place among the connections.
+pub(crate) fn leg(upgraded: Upgraded) -> (Leg<TcpStream>, Place) {
+    let Socket {
+        stream,
+        read_ahead,
+        place,
+    } = listener::unwrap(upgraded);
+    (Leg { stream, read_ahead }, place)
 }

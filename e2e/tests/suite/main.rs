@@ -6,6 +6,7 @@ mod basics;
 mod callers;
 mod clients;
 mod computer;
+mod connections;
 mod desk;
 mod discovery;
 mod display;
@@ -42,7 +43,7 @@ const OWN_MOUNT: &str = "what the test mounts is not there in a container";
 /// Why tests that start a part beside the daemon are not for containers.
 const PARTS: &str = "the parts that the test starts are not in the container";
 /// What cannot be tried in a container, and why.
-const HOST_ONLY: [(&str, &str); 9] = [
+const HOST_ONLY: [(&str, &str); 10] = [
     (
         "callers::a_configured_name_gets_in_from_another_machine",
         "no engine starts a container in a network that a test has made",
@@ -54,6 +55,10 @@ const HOST_ONLY: [(&str, &str); 9] = [
     ("hung::nothing_else_waits_for_it", OWN_MOUNT),
     ("hung::its_callers_are_told", OWN_MOUNT),
     ("hung::a_profile_on_it_is_not_ready", OWN_MOUNT),
+    (
+        "connections::count_behind_their_upgrade_too",
+        "the health check of the container takes a place",
+    ),
     ("terminals::vi_runs", "the image has no editor"),
     ("starting::first_calls_wait_for_the_display", PARTS),
     ("starting::first_calls_wait_for_supervisord", PARTS),
@@ -143,6 +148,7 @@ fn trials(handle: &Handle, suite: &Suite) -> Vec<Trial> {
             an_origin_like_the_host_gets_into_devtools_alone
             fetch_metadata_of_another_site_is_refused
         }
+        connections { count_behind_their_upgrade_too }
         heavy {
             ninety_mebibytes_in_and_two_hundred_out
             a_stalled_client_costs_nothing_and_disturbs_nobody

@@ -24,7 +24,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::linger::Linger;
+use super::{admission::Place, linger::Linger};
 
 /// What a file that the kernel cannot send is read into.
 const COPY_BYTES: usize = 64 * 1024;
@@ -91,23 +91,25 @@ fn is_stand_in(slice: &[u8]) -> bool {
 #[derive(Debug)]
 pub(crate) struct FileStream {
     stream: TcpStream,
+    place: Place,
     outbox: Outbox,
     linger: Linger,
 }
 
 impl FileStream {
     /// `outbox` is that of the connection's requests.
-    pub(crate) fn new(stream: TcpStream, outbox: Outbox, linger: Linger) -> Self {
+    pub(crate) fn new(stream: TcpStream, place: Place, outbox: Outbox, linger: Linger) -> Self {
         Self {
             stream,
+            place,
             outbox,
             linger,
         }
     }
 
-    /// The stream itself.
-    pub(crate) fn into_inner(self) -> TcpStream {
-        self.stream
+    /// The stream itself, and its place among the connections.
+    pub(crate) fn into_parts(self) -> (TcpStream, Place) {
+        (self.stream, self.place)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
@@ -181,6 +183,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::listener::{Admission, admission::Admitted};
 
     const LONGEST: usize = Piece::MAX_BYTES;
 
@@ -201,7 +204,10 @@ mod tests {
         let (accepted, client) = tokio::join!(listener.accept(), client);
         let outbox = Outbox::default();
         let linger = Linger::new(CancellationToken::new());
-        let stream = FileStream::new(accepted.unwrap().0, outbox.clone(), linger);
+        let Admitted::In(place) = Admission::new(1).admit() else {
+            panic!("there was a place");
+        };
+        let stream = FileStream::new(accepted.unwrap().0, place, outbox.clone(), linger);
         (stream, outbox, client.unwrap())
     }
 

@@ -117,7 +117,7 @@ async fn converse(
     ping_every: Option<Duration>,
     stop: CancellationToken,
 ) {
-    let Leg { stream, read_ahead } = match client.await {
+    let (Leg { stream, read_ahead }, _place) = match client.await {
         Ok(upgraded) => session::leg(upgraded),
         Err(error) => {
             tracing::debug!(%error, "the client was gone before its upgrade");
