@@ -93,9 +93,13 @@ impl ApiError {
         Self::not_found(format!("there is no route {path}"))
     }
 
-    /// 405, `method_not_allowed`.
-    pub(crate) fn wrong_method(path: &str, method: &Method) -> Self {
-        let message = format!("{path} does not take {method}");
+    /// 405, `method_not_allowed`; `taken` are the methods that would do, as far as they are known.
+    pub(crate) fn wrong_method(path: &str, method: &Method, taken: &[&str]) -> Self {
+        let mut message = format!("{path} does not take {method}");
+        if !taken.is_empty() {
+            message.push_str("; it takes ");
+            message.push_str(&taken.join(", "));
+        }
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             Code::MethodNotAllowed,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, MatchedPath},
     middleware::{from_fn, from_fn_with_state},
     routing::{any, get},
 };
@@ -141,8 +141,9 @@ async fn no_such_route(uri: Uri) -> ApiError {
     ApiError::no_such_route(uri.path())
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> ApiError {
-    ApiError::wrong_method(uri.path(), &method)
+async fn wrong_method(method: Method, uri: Uri, route: Option<MatchedPath>) -> ApiError {
+    let taken = route.map(|route| table::methods(route.as_str()));
+    ApiError::wrong_method(uri.path(), &method, &taken.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -172,5 +172,16 @@ pub(crate) fn find(method: &str, path: &str) -> Option<&'static Row> {
     of(Api).find(|row| row.path == path && row.method == method)
 }
 
+/// The methods of a path, as the router has it, on whichever port. HEAD goes with GET.
+pub(crate) fn methods(path: &str) -> Vec<&'static str> {
+    let rows = TABLE.iter().filter(|row| row.path == path);
+    rows.flat_map(|row| match row.method {
+        "GET" => &["GET", "HEAD"][..],
+        _ => std::slice::from_ref(&row.method),
+    })
+    .copied()
+    .collect()
+}
+
 #[cfg(test)]
 mod tests;

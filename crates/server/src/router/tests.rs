@@ -175,7 +175,7 @@ async fn unknown_routes_and_wrong_methods_have_the_error_body() {
     )
     .await;
     let message = answer.assert_error(405, "method_not_allowed");
-    assert_eq!(message, "/healthz does not take DELETE");
+    assert_eq!(message, "/healthz does not take DELETE; it takes GET, HEAD");
     assert_eq!(answer.headers["allow"], "GET,HEAD");
 }
 

@@ -36,7 +36,8 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Result<Re
 async fn discover(app: &App, request: &discovery::Request, parts: &Parts) -> Result<Response> {
     if !request.takes(&parts.method) {
         let allowed = HeaderValue::from_str(request.method.as_str());
-        let refused = ApiError::wrong_method(parts.uri.path(), &parts.method);
+        let refused =
+            ApiError::wrong_method(parts.uri.path(), &parts.method, &[request.method.as_str()]);
         return Err(allowed.into_iter().fold(refused, |refused, allowed| {
             refused.header(header::ALLOW, allowed)
         }));

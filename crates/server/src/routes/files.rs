@@ -4,6 +4,7 @@ mod body;
 mod conditions;
 pub(crate) mod content;
 pub(crate) mod directories;
+mod disposition;
 pub(crate) mod download;
 mod form;
 pub(crate) mod unpack;

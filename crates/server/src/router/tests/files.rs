@@ -104,3 +104,33 @@ async fn names_that_are_not_utf8_are_told_and_taken() {
     let watch = call("POST", "/fs/watch", "application/json", watched.to_string()).await;
     assert_eq!(watch.status, 201);
 }
+
+/// A file's name is opaque, and a name has a bound: thousands may be kept.
+#[tokio::test]
+async fn the_name_of_a_part_is_its_own_parameter() {
+    let dir = tempfile::tempdir().unwrap();
+    let dest = dir.path().join("uploaded");
+    let upload = async |disposition: &str| {
+        let form = format!(
+            "--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\nx\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"dest_path\"\r\n\r\n{}\r\n--b--\r\n",
+            dest.display()
+        );
+        call(
+            "POST",
+            "/fs/upload",
+            "multipart/form-data; boundary=b",
+            form,
+        )
+        .await
+    };
+    for decoy in ["a; name=dest_path.txt", r#"x;name=\"zip_file\""#] {
+        let answer = upload(&format!("filename=\"{decoy}\"; name=\"file\"")).await;
+        assert_eq!(answer.status, 201, "{decoy}: {:?}", answer.body);
+        assert_eq!(fs::read(&dest).unwrap(), b"x");
+        fs::remove_file(&dest).unwrap();
+    }
+    let long = "n".repeat(1025);
+    assert_eq!(upload(&format!("name=\"{long}\"")).await.status, 413);
+    assert!(!dest.exists());
+}

@@ -20,11 +20,13 @@ use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, header};
 use multer::{Field, Multipart};
 
-use super::{body::Upload, path_in};
+use super::{body::Upload, disposition::field_name, path_in};
 use crate::error::{ApiError, Result};
 
 /// A part that is no file has no more bytes than the longest path and some.
 const MAX_TEXT_BYTES: usize = 8 * 1024;
+/// The name of a part may be as long; thousands of them are kept at once.
+const MAX_NAME_BYTES: usize = 1024;
 /// So many bytes may come without being a part's content: the parser keeps them all while it
 /// looks for the end of a part's head.
 const MAX_HEAD_BYTES: usize = 4 * 1024 * 1024;
@@ -81,11 +83,17 @@ impl Form {
             return Ok(None);
         };
         self.source.unparsed_bytes.store(0, Ordering::Relaxed);
-        let Some(name) = field.name().filter(|name| !name.is_empty()) else {
+        let disposition = field.headers().get(header::CONTENT_DISPOSITION);
+        let name = disposition.and_then(|value| field_name(value.as_bytes()));
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Err(ApiError::bad_request("the form has a part without a name"));
         };
+        if name.len() > MAX_NAME_BYTES {
+            let message = format!("the name of a part is longer than {MAX_NAME_BYTES} bytes");
+            return Err(ApiError::payload_too_large(message));
+        }
         Ok(Some(Part {
-            name: name.to_owned(),
+            name,
             field,
             source: self.source.clone(),
         }))
