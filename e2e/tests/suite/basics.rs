@@ -198,6 +198,7 @@ fn is_error(answer: &Answer, status: u16, code: &str) -> Outcome {
     Ok(())
 }
 
+/// A health check that succeeds is not logged.
 pub(crate) async fn request_ids_are_taken_or_made(suite: Suite) -> Outcome {
     let stack = suite.stack().await?;
     let longest = "i".repeat(128);
@@ -205,7 +206,7 @@ pub(crate) async fn request_ids_are_taken_or_made(suite: Suite) -> Outcome {
         let answer = stack
             .at
             .api
-            .send(Call::get("/healthz").header("x-request-id", taken))
+            .send(Call::get("/process").header("x-request-id", taken))
             .await?;
         assert_eq!(answer.header("x-request-id"), Some(taken));
         let event = assert_eventually!("it is logged", stack.journal().request(taken));
@@ -237,7 +238,7 @@ pub(crate) async fn request_ids_are_taken_or_made(suite: Suite) -> Outcome {
 pub(crate) async fn each_request_is_logged_once(suite: Suite) -> Outcome {
     let stack = suite.stack().await?;
     for (to, path, listener, status) in [
-        (stack.at.api.address(), "/healthz", "api", 200),
+        (stack.at.api.address(), "/process", "api", 200),
         (stack.at.api.address(), "/nothing/here", "api", 404),
         (stack.at.devtools, "/json/version", "devtools", 200),
     ] {

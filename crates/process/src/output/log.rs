@@ -173,7 +173,12 @@ impl Log {
 
     /// Without room in a file, the bound of the memory is the bound: half of it for the head.
     fn fit_into_memory(&mut self) {
-        let limit = self.memory();
+        // Where there is no disk at all, what an ended process has written stays as it was.
+        let limit = if self.spill.failed {
+            self.limits.memory
+        } else {
+            self.memory()
+        };
         while self.in_memory > limit {
             let held = |block: &&Block| matches!(block.place, Place::Memory(_));
             let in_head: usize = self.head.iter().filter(held).map(|block| block.len).sum();
