@@ -80,7 +80,7 @@ pub(crate) struct Run {
     pub(crate) control: Arc<Control>,
     pub(crate) sources: Arc<[Source]>,
     pub(crate) sink: Arc<Sink>,
-    /// See [`crate::launch::Ends::slave`].
+    /// See `Ends::slave`.
     pub(crate) slave: Option<OwnedFd>,
     /// Written to stdin, which is closed behind it.
     pub(crate) feed: Option<(OwnedFd, Bytes)>,
