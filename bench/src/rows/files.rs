@@ -1,6 +1,6 @@
 //! Files and logs, in memory (tmpfs) so that no disk is measured.
 
-mod listing;
+mod bare;
 mod wire;
 
 use std::{
@@ -15,6 +15,7 @@ use anyhow::ensure;
 use browserd_e2e::{ports::Block, process::Process, procfs};
 use tempfile::TempDir;
 
+pub(super) use self::bare::{list_1000, write_1m};
 use self::wire::Wire;
 use crate::{
     Bench,
@@ -166,75 +167,6 @@ pub(super) fn up_1m(bench: &Bench) -> anyhow::Result<Row> {
         (place.wire()?, place.target("/fs/write_file", "one")),
     ];
     latency(bench, sides, |wire, path| wire.put(path, MEBIBYTE), 1.5)
-}
-
-/// 1 MiB in that is on the disk when it is answered, against the system calls alone.
-pub(super) fn write_1m(bench: &Bench) -> anyhow::Result<Row> {
-    let place = Place::new(bench)?;
-    // Beside this program, where builds are: on a disk, unlike the rest.
-    let folder = TempDir::with_prefix_in("browserd-bench-", crate::target_folder()?)?;
-    let path = |name: &str| folder.path().join(name);
-    let content = vec![7; MEBIBYTE];
-    let mut wire = place.wire()?;
-    let target = format!("/fs/write_file?path={}", path("ours").display());
-    let mut round = |is_ours: &mut bool| {
-        let samples: anyhow::Result<Vec<_>> = (0..5)
-            .map(|_| {
-                let took = seconds(|| {
-                    if *is_ours {
-                        return wire.put(&target, MEBIBYTE);
-                    }
-                    durable(&path("temporary"), &path("peers"), &content)
-                })?;
-                Ok(took * 1e3)
-            })
-            .collect();
-        Ok(median(&samples?))
-    };
-    let mut sides = [false, true];
-    take_turns(&mut sides, 1, &mut round)?;
-    let figures = take_turns(&mut sides, bench.rounds(40, 5), &mut round)?;
-    let (peer, ours) = (median(&figures[0]), median(&figures[1]));
-    Ok(Row::against("ms", ours, peer, Bar::RatioAtMost(1.3)).note("p50"))
-}
-
-fn durable(temporary: &Path, path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let mut file = File::create(temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(temporary, path)?;
-    Ok(())
-}
-
-/// A folder of a thousand files, against reading it and serialising the same fields.
-pub(super) fn list_1000(bench: &Bench) -> anyhow::Result<Row> {
-    let place = Place::new(bench)?;
-    let folder = place.path("many");
-    fs::create_dir(&folder)?;
-    for n in 0..1000 {
-        fs::write(folder.join(format!("file-{n}")), "")?;
-    }
-    let mut wire = place.wire()?;
-    let target = place.target("/fs/list_files", "many");
-    let mut round = |is_ours: &mut bool| {
-        let samples: anyhow::Result<Vec<_>> = (0..10)
-            .map(|_| {
-                let took = seconds(|| {
-                    if *is_ours {
-                        return wire.get(&target).map(drop);
-                    }
-                    listing::bare(&folder).map(drop)
-                })?;
-                Ok(took * 1e3)
-            })
-            .collect();
-        Ok(median(&samples?))
-    };
-    let mut sides = [false, true];
-    take_turns(&mut sides, 1, &mut round)?;
-    let figures = take_turns(&mut sides, bench.rounds(50, 5), &mut round)?;
-    let (peer, ours) = (median(&figures[0]), median(&figures[1]));
-    Ok(Row::against("ms", ours, peer, Bar::RatioAtMost(1.5)).note("p50"))
 }
 
 fn latency(
