@@ -42,8 +42,10 @@ const OWN_MOUNT: &str = "what the test mounts is not there in a container";
 
 /// Why tests that start a part beside the daemon are not for containers.
 const PARTS: &str = "the parts that the test starts are not in the container";
+/// Why tests with a window manager are not for the headless image.
+const NO_MANAGER: &str = "the image has no window manager, and refuses to wait for one";
 /// What cannot be tried in a container, and why.
-const HOST_ONLY: [(&str, &str); 10] = [
+const HOST_ONLY: [(&str, &str); 12] = [
     (
         "callers::a_configured_name_gets_in_from_another_machine",
         "no engine starts a container in a network that a test has made",
@@ -59,6 +61,11 @@ const HOST_ONLY: [(&str, &str); 10] = [
         "connections::count_behind_their_upgrade_too",
         "the health check of the container takes a place",
     ),
+    (
+        "display::a_window_manager_makes_the_window_follow",
+        NO_MANAGER,
+    ),
+    ("display::f11_fills_the_screen_and_leaves_it", NO_MANAGER),
     ("terminals::vi_runs", "the image has no editor"),
     ("starting::first_calls_wait_for_the_display", PARTS),
     ("starting::first_calls_wait_for_supervisord", PARTS),
