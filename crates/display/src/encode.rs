@@ -1,5 +1,6 @@
 //! Pixels as PNG, JPEG and WebP.
 
+mod jpeg;
 mod pixels;
 
 use bytes::Bytes;
@@ -97,7 +98,10 @@ pub(crate) fn encode(frame: &Frame, shot: Shot) -> Result<Picture, Error> {
     }
     let bytes = match shot.format {
         Format::Png => png(&bitmap),
-        Format::Jpeg => jpeg(&bitmap, shot.quality),
+        Format::Jpeg => {
+            let quality = u8::try_from(shot.quality).unwrap_or(u8::MAX);
+            jpeg::encode(&bitmap, quality).map_err(|reason| failed(Format::Jpeg, &reason))
+        }
         Format::Webp => webp(&bitmap, shot.quality),
     };
     Ok(Picture {
@@ -129,17 +133,6 @@ fn png(bitmap: &Bitmap<'_>) -> Result<Vec<u8>, Error> {
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(&rgb).map_err(failed)?;
     writer.finish().map_err(failed)?;
-    Ok(file)
-}
-
-fn jpeg(bitmap: &Bitmap<'_>, quality: u16) -> Result<Vec<u8>, Error> {
-    let side = |pixels: u32| u16::try_from(pixels).map_err(|error| failed(Format::Jpeg, &error));
-    let mut file = Vec::with_capacity(bitmap.pixels.len() / 16);
-    let quality = u8::try_from(quality).unwrap_or(u8::MAX);
-    let (width, height) = (side(bitmap.width)?, side(bitmap.height)?);
-    jpeg_encoder::Encoder::new(&mut file, quality)
-        .encode(&bitmap.pixels, width, height, jpeg_encoder::ColorType::Bgra)
-        .map_err(|error| failed(Format::Jpeg, &error))?;
     Ok(file)
 }
 

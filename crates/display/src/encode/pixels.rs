@@ -12,7 +12,7 @@ use crate::{Error, Region, capture::Frame, cursor::CursorImage, encode::Format};
 /// A picture in memory: rows of B, G, R and an unused byte, without gaps.
 pub(super) struct Bitmap<'a> {
     /// What it shows, before scaling.
-    region: Region,
+    pub(super) region: Region,
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) pixels: Cow<'a, [u8]>,
