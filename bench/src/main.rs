@@ -144,7 +144,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     let chosen = |name: &str| cli.only.is_empty() || cli.only.iter().any(|text| asks(text, name));
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for (name, measure) in ROWS.iter().filter(|(name, _)| chosen(name)) {
-        match measure(&bench) {
+        match measured(*measure, &bench) {
             Ok(row) => {
                 let row = row.named(name);
                 println!("{row}");
@@ -161,6 +161,16 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     write(&out, &done)?;
     summary(&done, &failed);
     Ok(failed.is_empty() && !done.iter().any(Row::is_far))
+}
+
+/// A row; one that is far from its bar is measured once more, since whatever else ran on the machine
+/// may be to blame.
+fn measured(measure: rows::Measure, bench: &Bench) -> anyhow::Result<Row> {
+    let row = measure(bench)?;
+    if !row.is_far() {
+        return Ok(row);
+    }
+    Ok(measure(bench)?.note("measured twice"))
 }
 
 /// Whether a text on the command line asks for a row: by its name, or by a part of names.

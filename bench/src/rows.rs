@@ -22,7 +22,7 @@ mod start;
 use crate::{Bench, row::Row};
 
 /// Measures one row.
-type Measure = fn(&Bench) -> anyhow::Result<Row>;
+pub(crate) type Measure = fn(&Bench) -> anyhow::Result<Row>;
 
 /// Every row by its name, in the order of the output.
 pub(crate) const ROWS: &[(&str, Measure)] = &[
