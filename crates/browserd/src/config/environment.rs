@@ -1,6 +1,6 @@
 //! The environment: read here alone. What is inherited of it is derived from the settings.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, sync::LazyLock};
 
 use browserd_process::Secrets;
 use clap::{Arg, Command, CommandFactory as _};
@@ -10,6 +10,10 @@ use super::{Cli, PREFIX};
 /// Variables with which `init` tells the services' configuration where things are; no command
 /// reads them.
 const OF_THE_STACK: [&str; 1] = ["BROWSERD_BINARY"];
+
+/// The variables of all settings. Every variable of the environment is compared with them.
+pub(super) static SETTINGS: LazyLock<Vec<String>> =
+    LazyLock::new(|| names(&Cli::command(), |_| true));
 
 /// The environment as it is.
 #[expect(
@@ -48,14 +52,11 @@ pub(crate) fn for_chromium(environment: Vec<(OsString, OsString)>) -> Vec<(OsStr
 /// Whether a variable is a setting's, under either name.
 pub(super) fn is_setting(name: &str) -> bool {
     let short = name.strip_prefix(PREFIX).unwrap_or(name);
-    OF_THE_STACK.contains(&short)
-        || names(&Cli::command(), |_| true)
-            .iter()
-            .any(|known| known == short)
+    OF_THE_STACK.contains(&short) || SETTINGS.iter().any(|known| known == short)
 }
 
 /// The variables of the settings of all commands that a predicate holds for.
-pub(super) fn names(command: &Command, wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
+fn names(command: &Command, wanted: impl Fn(&Arg) -> bool) -> Vec<String> {
     command
         .get_subcommands()
         .flat_map(Command::get_arguments)
@@ -72,8 +73,8 @@ mod tests {
     #[test]
     fn chromium_inherits_no_setting() {
         let given = |name: &str| vec![(OsString::from(name), OsString::from("1"))];
-        for name in names(&Cli::command(), |_| true) {
-            assert_eq!(for_chromium(given(&name)), [], "{name}");
+        for name in SETTINGS.iter() {
+            assert_eq!(for_chromium(given(name)), [], "{name}");
             assert_eq!(
                 for_chromium(given(&format!("{PREFIX}{name}"))),
                 [],

@@ -2,11 +2,9 @@
 
 use std::{ffi::OsStr, path::Path};
 
-use clap::{Command, CommandFactory as _};
-
 use super::{
-    Cli, Launch, PREFIX, Refused, Serve,
-    environment::{is_setting, names, variable},
+    Launch, PREFIX, Refused, Serve,
+    environment::{SETTINGS, is_setting, variable},
 };
 
 /// Window managers, by their programs.
@@ -84,25 +82,26 @@ pub(crate) fn looks_like_a_setting(name: &OsStr) -> Option<Unknown> {
         return None;
     }
     let short = name.strip_prefix(PREFIX).unwrap_or(name);
-    let near = nearest(&Cli::command(), short);
+    let near = nearest(short);
     let is_of_ours = FAMILIES.iter().any(|family| name.starts_with(family));
     (near.is_some() || is_of_ours).then_some(Unknown { meant: near })
 }
 
 /// The setting whose name is but a letter or two away.
-fn nearest(command: &Command, name: &str) -> Option<String> {
+fn nearest(name: &str) -> Option<String> {
     if name.len() < SHORTEST {
         return None;
     }
-    let away = |known: &String| strsim::damerau_levenshtein(known, &name.to_ascii_uppercase());
-    let near = names(command, |_| true).into_iter().min_by_key(away)?;
+    let away = |known: &str| strsim::damerau_levenshtein(known, &name.to_ascii_uppercase());
+    let near = SETTINGS.iter().min_by_key(|known| away(known))?;
     let most = if near.len() < 2 * SHORTEST { 1 } else { 2 };
-    (away(&near) <= most).then_some(near)
+    (away(near) <= most).then(|| near.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Cli;
 
     fn told(name: &str) -> Option<Unknown> {
         looks_like_a_setting(OsStr::new(name))
